@@ -1,0 +1,138 @@
+// The closed catalogue of everything that can be refused: code, meaning, what to answer.
+// docs/errors.md is printed from it. Mapping to MQTT or HTTP happens once, at the edge.
+
+/** What a broken rule does to an MQTT connection: `explain` acknowledges, drops and explains on
+ * `u/<me>/error`; `close` ends the connection; `connack4` and `connack5` refuse the CONNECT;
+ * `none` cannot happen there. */
+export type MqttAction = 'explain' | 'close' | 'connack3' | 'connack4' | 'connack5' | 'none'
+
+interface ErrorDefinition {
+  readonly meaning: string
+  readonly retryable: boolean
+  readonly http: number
+  readonly mqtt: MqttAction
+}
+
+export const errorCatalogue = {
+  'invalid-token': {
+    meaning: 'The token is missing, malformed, expired, or not signed for this service.',
+    retryable: false,
+    http: 401,
+    mqtt: 'connack4',
+  },
+  'invalid-credentials': {
+    meaning: 'No user has this name and password.',
+    retryable: false,
+    http: 401,
+    mqtt: 'none',
+  },
+  'not-authorized': {
+    meaning: 'The token is valid, but does not allow this.',
+    retryable: false,
+    http: 403,
+    mqtt: 'connack5',
+  },
+  'not-a-member': {
+    meaning: 'Only members of the conversation may do this.',
+    retryable: false,
+    http: 403,
+    mqtt: 'explain',
+  },
+  'unknown-user': {
+    meaning: 'There is no such user.',
+    retryable: false,
+    http: 404,
+    mqtt: 'explain',
+  },
+  'unknown-topic': {
+    meaning: 'Apps cannot publish to this topic.',
+    retryable: false,
+    http: 404,
+    mqtt: 'explain',
+  },
+  'not-found': {
+    meaning: 'There is nothing here, or nothing you may see.',
+    retryable: false,
+    http: 404,
+    mqtt: 'none',
+  },
+  'user-exists': {
+    meaning: 'A user of this name exists already.',
+    retryable: false,
+    http: 409,
+    mqtt: 'none',
+  },
+  'group-exists': {
+    meaning: 'A group of this name exists already.',
+    retryable: false,
+    http: 409,
+    mqtt: 'none',
+  },
+  'last-owner': {
+    meaning: 'A group with members keeps at least one owner.',
+    retryable: false,
+    http: 409,
+    mqtt: 'none',
+  },
+  'payload-too-large': {
+    meaning: 'The message is larger than the server accepts.',
+    retryable: false,
+    http: 413,
+    mqtt: 'explain',
+  },
+  'invalid-payload': {
+    meaning: 'The JSON of the message breaks the schema.',
+    retryable: false,
+    http: 422,
+    mqtt: 'explain',
+  },
+  'invalid-request': {
+    meaning: 'The request breaks the schema.',
+    retryable: false,
+    http: 400,
+    mqtt: 'none',
+  },
+  'rate-limited': {
+    meaning: 'Too many requests; wait before the next.',
+    retryable: true,
+    http: 429,
+    mqtt: 'explain',
+  },
+  'store-unavailable': {
+    meaning: 'The message could not be stored now; nothing was acknowledged.',
+    retryable: true,
+    http: 503,
+    mqtt: 'close',
+  },
+  'server-full': {
+    meaning: 'The server has as many connections as it is configured to hold.',
+    retryable: true,
+    http: 503,
+    mqtt: 'connack3',
+  },
+  'protocol-error': {
+    meaning: 'The packet breaks MQTT, or a limit of the server.',
+    retryable: false,
+    http: 400,
+    mqtt: 'close',
+  },
+  internal: {
+    meaning: 'The server failed; the failure is in its log.',
+    retryable: true,
+    http: 500,
+    mqtt: 'close',
+  },
+} as const satisfies Record<string, ErrorDefinition>
+
+export type ErrorCode = keyof typeof errorCatalogue
+
+/** An expected refusal on its way to the edge, where it becomes an answer. */
+export class Refusal extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, detail?: string) {
+    super(detail ?? errorCatalogue[code].meaning)
+    this.name = 'Refusal'
+    this.code = code
+  }
+}

@@ -1,0 +1,10 @@
+// The failure of an engine, as services see it: what may pass by itself, apart from what is a bug.
+
+/** An engine (store, bus, …) could not do its work now: disk full, database locked, connection
+ * lost. The same request may succeed later. The message is for the operator's log only. */
+export class StoreFailure extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'StoreFailure'
+  }
+}

@@ -1,0 +1,75 @@
+// The grammar of topics and filters: from text to meaning. Pure; it knows no users and no members,
+// so it says what a topic asks for, never whether it is allowed.
+
+import { isId } from './ids.ts'
+import { topicBytesMax } from './limits.ts'
+
+/** What a topic below `u/<user>` or `g/<group>` carries. */
+export type Leaf = 'msg' | 'receipt' | 'typing' | 'event' | 'error'
+
+const userLeaves: ReadonlySet<string> = new Set(['msg', 'receipt', 'typing', 'event', 'error'])
+const groupLeaves: ReadonlySet<string> = new Set(['msg', 'receipt', 'typing'])
+
+/** Where a PUBLISH is addressed. `malformed` breaks MQTT or the bound on topics and ends the
+ * connection; `other` is a well-formed topic apps cannot publish to. */
+export type PublishTopic =
+  | { readonly kind: 'direct'; readonly peer: string }
+  | { readonly kind: 'group'; readonly group: string }
+  | { readonly kind: 'other' }
+  | { readonly kind: 'malformed'; readonly reason: string }
+
+const other: PublishTopic = { kind: 'other' }
+
+/** Reads the topic name of a PUBLISH. A topic with a wildcard, a `$` at its start, a NUL, of zero
+ * length or above `topicBytesMax` is malformed [MQTT-3.3.2-2, MQTT-4.7.3-1, MQTT-4.7.3-2]. */
+export function parsePublishTopic(topic: string): PublishTopic {
+  const reason = malformation(topic)
+  if (reason !== undefined) return { kind: 'malformed', reason }
+  const levels = topic.split('/')
+  const [root, name, leaf] = levels
+  if (levels.length !== 3 || leaf !== 'msg' || name === undefined || !isId(name)) return other
+  if (root === 'u') return { kind: 'direct', peer: name }
+  if (root === 'g') return { kind: 'group', group: name }
+  return other
+}
+
+function malformation(topic: string): string | undefined {
+  if (topic.length === 0) return 'an empty topic'
+  if (topic.length > topicBytesMax || Buffer.byteLength(topic) > topicBytesMax) {
+    return `a topic of more than ${topicBytesMax} bytes`
+  }
+  if (topic.charCodeAt(0) === 0x24) return 'a topic that begins with $'
+  if (topic.includes('+') || topic.includes('#')) return 'a wildcard in the topic of a PUBLISH'
+  if (topic.includes('\0')) return 'a NUL in the topic'
+  return undefined
+}
+
+/** What a subscription asks for. `leaf` `#` is all leaves, `group` `+` all groups of the user. */
+export type ChatFilter =
+  | { readonly kind: 'user'; readonly user: string; readonly leaf: Leaf | '#' }
+  | { readonly kind: 'group'; readonly group: string; readonly leaf: Leaf | '#' }
+
+/** Reads a topic filter. Returns undefined for a filter that names nothing an app can subscribe
+ * to; the answer to it is SUBACK 0x80. */
+export function parseChatFilter(filter: string): ChatFilter | undefined {
+  const levels = filter.split('/')
+  const [root, name, leaf] = levels
+  if (levels.length !== 3 || name === undefined || leaf === undefined) return undefined
+  if (root === 'u' && isId(name) && (leaf === '#' || userLeaves.has(leaf))) {
+    return { kind: 'user', user: name, leaf: leaf as Leaf | '#' }
+  }
+  if (root === 'g' && (name === '+' || isId(name)) && (leaf === '#' || groupLeaves.has(leaf))) {
+    return { kind: 'group', group: name, leaf: leaf as Leaf | '#' }
+  }
+  return undefined
+}
+
+/** The topic under which a user's own devices hear of something. */
+export function userTopic(user: string, leaf: Leaf): string {
+  return `u/${user}/${leaf}`
+}
+
+/** The topic under which a group's members hear of something. */
+export function groupTopic(group: string, leaf: Leaf): string {
+  return `g/${group}/${leaf}`
+}

@@ -1,0 +1,46 @@
+// What the delivery engine needs of a store (devices, their subscriptions and cursors), of the log,
+// and of a connection.
+
+/** A topic filter a device subscribed to, with the granted QoS. */
+export interface Subscription {
+  readonly filter: string
+  readonly qos: 0 | 1
+}
+
+/** How far a device is in a conversation: `acked` up to where it acknowledged, `sent` up to where it
+ * is known to have been sent entries; `acked ≤ sent`. */
+export interface Cursor {
+  readonly conversation: string
+  readonly acked: number
+  readonly sent: number
+}
+
+/** A durable device (`clean=false`) as the store knows it. */
+export interface StoredDevice {
+  readonly subscriptions: readonly Subscription[]
+  readonly cursors: readonly Cursor[]
+}
+
+export interface CursorUpdate extends Cursor {
+  readonly user: string
+  readonly device: string
+}
+
+export interface DeviceStore {
+  /** The stored device; undefined when it was never seen, or was forgotten. */
+  find(user: string, device: string): Promise<StoredDevice | undefined>
+  /** Stores the device with exactly these subscriptions, and sets the given cursors, in one
+   * transaction; cursors not named stay. `dropped` names conversations whose cursors are removed. */
+  save(
+    user: string,
+    device: string,
+    subscriptions: readonly Subscription[],
+    cursors: readonly Cursor[],
+    dropped: readonly string[],
+  ): Promise<void>
+  /** Removes the device and all its cursors; nothing happens when it is unknown. */
+  forget(user: string, device: string): Promise<void>
+  /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown
+   * or of a conversation the user has left is skipped. */
+  saveCursors(updates: readonly CursorUpdate[]): Promise<void>
+}
