@@ -1,0 +1,88 @@
+// The text of the documents that are printed from the code: docs/config.md and docs/errors.md.
+
+import type { SettingDescription } from '../config/schema.ts'
+import { settingDescriptions } from '../config/schema.ts'
+import { errorCatalogue } from '../protocol/errors.ts'
+
+const notice = '<!-- Printed by scripts/print-docs.ts; a test compares. Do not edit. -->'
+
+/** The text of each printed document by its path. */
+export function printedDocuments(): ReadonlyMap<string, string> {
+  return new Map([
+    ['docs/config.md', configDocument()],
+    ['docs/errors.md', errorsDocument()],
+  ])
+}
+
+function configDocument(): string {
+  const rows = settingDescriptions.map((setting) => [
+    `\`${setting.key}\``,
+    setting.flag === undefined ? '-' : `\`${setting.flag}\``,
+    `\`${setting.variable}\``,
+    defaultOf(setting),
+    setting.unit ?? '',
+    setting.expectation,
+    setting.description,
+  ])
+  return [
+    notice,
+    '',
+    '# Settings',
+    '',
+    'A setting comes from its default, the configuration file, the environment, or a flag of',
+    '`parley serve`; the later of these wins. The configuration file is one JSON object with the',
+    'names of the first column, named by `--config FILE` or `PARLEY_CONFIG`. A variable that is',
+    'empty counts as not set. An unknown name, a value out of its range, or values that',
+    'contradict each other refuse the start with the full list of problems. `parley config`',
+    'prints what is in effect, and where it came from.',
+    '',
+    'A secret has no flag, because other users of the machine can see the command line.',
+    '',
+    ...table(['setting', 'flag', 'variable', 'default', 'unit', 'a value is', 'meaning'], rows),
+    '',
+    'A number of bytes is written out: 64 MiB is 67108864.',
+    '',
+  ].join('\n')
+}
+
+function defaultOf(setting: SettingDescription): string {
+  if (setting.default === undefined) return '-'
+  return `\`${setting.isList ? 'all' : String(setting.default)}\``
+}
+
+const mqttMeanings = {
+  explain: 'acknowledged, dropped, explained on `u/<me>/error`',
+  close: 'the connection is closed',
+  connack4: 'CONNACK 4 (bad user name or password)',
+  connack5: 'CONNACK 5 (not authorized)',
+  none: '-',
+}
+
+function errorsDocument(): string {
+  const rows = Object.entries(errorCatalogue).map(([code, error]) => [
+    `\`${code}\``,
+    error.meaning,
+    error.retryable ? 'yes' : 'no',
+    String(error.http),
+    mqttMeanings[error.mqtt],
+  ])
+  return [
+    notice,
+    '',
+    '# Errors',
+    '',
+    'Everything that Parley refuses has one of these codes. Over HTTP the answer is a problem',
+    'document (RFC 9457) with the code in `code`; over MQTT it is what the last column says, and',
+    'the explanation on `u/<me>/error` is the JSON object `{"code", "detail", "packetId",',
+    '"clientId"}`. Retryable: the same request may succeed later.',
+    '',
+    ...table(['code', 'meaning', 'retryable', 'HTTP status', 'MQTT'], rows),
+    '',
+  ].join('\n')
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(heads), line(heads.map(() => '---')), ...rows.map(line)]
+}
