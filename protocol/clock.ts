@@ -1,4 +1,5 @@
-// The clock's interface. Time is passed in, never read from the side, so that a simulator can own it.
+// The clock's interface. Time is passed in, never read from the side, so that a simulator can own
+// it.
 
 /** Milliseconds since the Unix epoch, as `Date.now()` returns them. */
 export type Clock = () => number

@@ -10,7 +10,7 @@ import { isMessageId, serverMessageId } from './ids.ts'
 import { kindLengthMax } from './limits.ts'
 
 /** The JSON object an app may publish. Members that are not named here travel under `ext`. */
-export const messagePayload = Type.Object(
+const messagePayload = Type.Object(
   {
     id: Type.Optional(Type.String({ description: "The app's id: sending it again is harmless." })),
     kind: Type.Optional(

@@ -2,9 +2,9 @@
 // docs/errors.md is printed from it. Mapping to MQTT or HTTP happens once, at the edge.
 
 /** What a broken rule does to an MQTT connection: `explain` acknowledges, drops and explains on
- * `u/<me>/error`; `close` ends the connection; `connack4` and `connack5` refuse the CONNECT;
- * `none` cannot happen there. */
-export type MqttAction = 'explain' | 'close' | 'connack3' | 'connack4' | 'connack5' | 'none'
+ * `u/<me>/error`; `close` ends the connection (at CONNECT: CONNACK 3); `connack4` and `connack5`
+ * refuse the CONNECT; `none` cannot happen there. */
+type MqttAction = 'explain' | 'close' | 'connack4' | 'connack5' | 'none'
 
 interface ErrorDefinition {
   readonly meaning: string
@@ -103,12 +103,6 @@ export const errorCatalogue = {
     retryable: true,
     http: 503,
     mqtt: 'close',
-  },
-  'server-full': {
-    meaning: 'The server has as many connections as it is configured to hold.',
-    retryable: true,
-    http: 503,
-    mqtt: 'connack3',
   },
   'protocol-error': {
     meaning: 'The packet breaks MQTT, or a limit of the server.',

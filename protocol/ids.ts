@@ -9,8 +9,9 @@ const forbiddenInId = /[/+#$\p{C}\p{Z}]/u
 const forbiddenInMessageId = /\p{C}/u
 
 /** Whether the string may name a user, a group or a device: 1–128 bytes, none of `/ + # $`,
- * no space, no control character. */
+ * no space, no control character. `.` and `..` may not: no URL can hold them. */
 export function isId(text: string): boolean {
+  if (text === '.' || text === '..') return false
   return text.length > 0 && fits(text, idBytesMax) && !forbiddenInId.test(text)
 }
 

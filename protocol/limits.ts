@@ -5,7 +5,7 @@
 export const idBytesMax = 128
 /** Longest id an app may give to a message, in UTF-8 bytes. */
 export const messageIdBytesMax = 128
-/** Longest topic or filter, in UTF-8 bytes: a longer one ends the connection. */
+/** Longest topic, in UTF-8 bytes: a PUBLISH to a longer one ends the connection. */
 export const topicBytesMax = 1024
 /** Most entries one page of history holds. */
 export const historyPageMax = 200

@@ -1,0 +1,201 @@
+// The settings an operator may change: default, unit, range and meaning of each, in one place.
+// The flags, the variables, docs/config.md and the `config` command all follow from this schema.
+
+import type { Static, TSchema } from 'typebox'
+import { Type } from 'typebox'
+import type { Secret } from './secrets.ts'
+
+const hour = 3_600_000
+const mebibyte = 1_048_576
+
+function text(description: string, standard: string): ReturnType<typeof Type.String> {
+  return Type.String({ minLength: 1, default: standard, description })
+}
+
+function count(unit: string, range: Range, description: string) {
+  const [minimum, standard, maximum] = range
+  return Type.Integer({ minimum, maximum, default: standard, unit, description })
+}
+
+/** Lowest, default and highest value. */
+type Range = readonly [minimum: number, standard: number, maximum: number]
+
+const roleNames = ['broker', 'api'] as const
+const windowSizes: number[] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
+
+/** Every setting. `unit` names what a number counts; `secret` marks a value that is never shown
+ * and never taken from a flag, because other users of the machine can see the command line. */
+const settingsSchema = Type.Object(
+  {
+    host: text('Address to listen on; 0.0.0.0 for all interfaces.', '127.0.0.1'),
+    mqttPort: count('port', [0, 1883, 65535], 'Port for MQTT over TCP; 0 picks a free one.'),
+    httpPort: count(
+      'port',
+      [0, 8080, 65535],
+      'Port for the HTTP API and for MQTT over WebSocket; 0 picks a free one.',
+    ),
+    data: text('Folder for the store and the keys; it is made if it does not exist.', './data'),
+    roles: Type.Array(Type.Enum([...roleNames]), {
+      minItems: 1,
+      uniqueItems: true,
+      default: [...roleNames],
+      description: 'What this process does, separated by commas: broker, api; or all.',
+    }),
+    logLevel: Type.Enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'], {
+      default: 'info',
+      description: 'Least severity of the lines written to standard error.',
+    }),
+    issuer: text('Issuer (`iss`) of the tokens made and accepted.', 'parley'),
+    audience: text('Audience (`aud`) of the tokens made and accepted.', 'parley'),
+    tokenTtlSeconds: count(
+      'seconds',
+      [1, 86400, 31_536_000],
+      'How long a token is valid, if its request does not say.',
+    ),
+    registration: Type.Enum(['open', 'closed'], {
+      default: 'open',
+      description: 'Whether anyone may register, or only the administrator makes users.',
+    }),
+    adminToken: Type.Optional(
+      Type.String({
+        minLength: 16,
+        secret: true,
+        description:
+          'Token of the administration API; if not given, one is kept in the data folder.',
+      }),
+    ),
+    payloadBytesMax: count('bytes', [1, 65536, 16 * mebibyte], 'Largest payload of a message.'),
+    packetBytesMax: count(
+      'bytes',
+      [4096, 262_144, 32 * mebibyte],
+      'Largest MQTT packet; at least payloadBytesMax + 2048.',
+    ),
+    preConnectBytesMax: count(
+      'bytes',
+      [1024, 16384, mebibyte],
+      'Most bytes taken from a connection before its CONNECT is accepted.',
+    ),
+    connectionsMax: count('connections', [1, 10_000, 1_000_000], 'Most connections at a time.'),
+    connectTimeoutMs: count(
+      'ms',
+      [100, 10_000, hour],
+      'How long a new connection may take until its CONNECT is complete.',
+    ),
+    publishesInFlightMax: count(
+      'messages',
+      [1, 128, 65535],
+      'Most unanswered publishes of one connection; above it nothing is read from it.',
+    ),
+    appendQueueMax: count(
+      'messages',
+      [1, 20_000, 10_000_000],
+      'Most messages that wait for the store; at least appendBatchMax.',
+    ),
+    appendQueueBytesMax: count(
+      'bytes',
+      [65536, 64 * mebibyte, 4096 * mebibyte],
+      'Most bytes of messages that wait for the store; at least payloadBytesMax.',
+    ),
+    appendBatchMax: count('messages', [1, 500, 10_000], 'Most messages of one commit.'),
+    appendWaitMs: count(
+      'ms',
+      [100, 10_000, hour],
+      'How long a publish waits for the store before its connection is closed.',
+    ),
+    windowEntriesMax: Type.Enum(windowSizes, {
+      default: 256,
+      unit: 'messages',
+      description: 'Most messages on their way to one device without its acknowledgement.',
+    }),
+    windowBytesMax: count(
+      'bytes',
+      [131_072, 262_144, 1024 * mebibyte],
+      'Most unsent bytes held for one device; at least one message is always sent.',
+    ),
+    stalledTimeoutMs: count(
+      'ms',
+      [100, 30_000, hour],
+      'A connection that does not take what was written to it in one turn for so long is cut.',
+    ),
+    cursorFlushMs: count('ms', [10, 1000, 60_000], 'How often cursors are written to the store.'),
+    drainTimeoutMs: count('ms', [0, 5000, hour], 'Longest wait for pending work when stopping.'),
+  },
+  { additionalProperties: false },
+)
+
+type Plain = Static<typeof settingsSchema>
+
+/** The resolved settings, frozen. */
+export type Settings = {
+  readonly [Key in keyof Plain as Key extends 'adminToken'
+    ? never
+    : Key]: Plain[Key] extends (infer Item)[] ? readonly Item[] : Plain[Key]
+} & { readonly adminToken: Secret | undefined }
+
+export type SettingKey = keyof Settings
+
+/** What the schema says of one setting, in the form in which it is printed. */
+export interface SettingDescription {
+  readonly key: SettingKey
+  /** `--mqtt-port`; undefined for a secret. */
+  readonly flag: string | undefined
+  /** `PARLEY_MQTT_PORT` */
+  readonly variable: string
+  readonly unit: string | undefined
+  readonly default: unknown
+  /** What a value must be, in words: `an integer from 0 to 65535`. */
+  readonly expectation: string
+  readonly description: string
+  readonly isSecret: boolean
+  readonly isList: boolean
+  readonly schema: TSchema
+}
+
+interface Annotated {
+  readonly type?: string
+  readonly enum?: readonly unknown[]
+  readonly items?: Annotated
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly minLength?: number
+  readonly default?: unknown
+  readonly description?: string
+  readonly unit?: string
+  readonly secret?: boolean
+}
+
+/** The settings in the order of the schema. */
+export const settingDescriptions: readonly SettingDescription[] = Object.entries(
+  settingsSchema.properties,
+).map(([key, schema]) => describe(key as SettingKey, schema))
+
+/** The setting of a name; undefined when there is none. */
+export function findSetting(key: string): SettingDescription | undefined {
+  return settingDescriptions.find((setting) => setting.key === key)
+}
+
+function describe(key: SettingKey, schema: TSchema): SettingDescription {
+  const annotated: Annotated = schema
+  const words = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  const isSecret = annotated.secret === true
+  return {
+    key,
+    flag: isSecret ? undefined : `--${words}`,
+    variable: `PARLEY_${words.replaceAll('-', '_').toUpperCase()}`,
+    unit: annotated.unit,
+    default: annotated.default,
+    expectation: expectation(annotated),
+    description: annotated.description ?? '',
+    isSecret,
+    isList: annotated.items !== undefined,
+    schema,
+  }
+}
+
+function expectation(schema: Annotated): string {
+  if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`
+  if (schema.items !== undefined) return `all, or a list of ${schema.items.enum?.join(', ')}`
+  if (schema.type === 'integer') return `an integer from ${schema.minimum} to ${schema.maximum}`
+  if ((schema.minLength ?? 0) > 1) return `at least ${schema.minLength} characters`
+  return 'a text that is not empty'
+}
