@@ -45,7 +45,8 @@ export interface ConversationStore {
   membership(conversation: string, user: string): Promise<Membership | undefined>
   /** All memberships of a user, ordered by the conversation's id. */
   membershipsOf(user: string): Promise<readonly Membership[]>
-  /** Members of a conversation, ordered by user id, at most `limit`, those after `after` if given. */
+  /** Members of a conversation, ordered by user id, at most `limit`, those after `after` if
+   * given. */
   membersOf(
     conversation: string,
     page: { readonly limit: number; readonly after?: string },

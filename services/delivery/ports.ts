@@ -7,8 +7,8 @@ export interface Subscription {
   readonly qos: 0 | 1
 }
 
-/** How far a device is in a conversation: `acked` up to where it acknowledged, `sent` up to where it
- * is known to have been sent entries; `acked ≤ sent`. */
+/** How far a device is in a conversation: `acked` up to where it acknowledged, `sent` up to where
+ * it is known to have been sent entries; `acked ≤ sent`. */
 export interface Cursor {
   readonly conversation: string
   readonly acked: number
@@ -21,6 +21,17 @@ export interface StoredDevice {
   readonly cursors: readonly Cursor[]
 }
 
+/** What a device is to be stored with. */
+export interface DeviceState {
+  readonly user: string
+  readonly device: string
+  readonly subscriptions: readonly Subscription[]
+  /** Cursors to set, up or down. */
+  readonly cursors?: readonly Cursor[]
+  /** Conversations whose cursors are removed. */
+  readonly dropped?: readonly string[]
+}
+
 export interface CursorUpdate extends Cursor {
   readonly user: string
   readonly device: string
@@ -29,15 +40,9 @@ export interface CursorUpdate extends Cursor {
 export interface DeviceStore {
   /** The stored device; undefined when it was never seen, or was forgotten. */
   find(user: string, device: string): Promise<StoredDevice | undefined>
-  /** Stores the device with exactly these subscriptions, and sets the given cursors, in one
-   * transaction; cursors not named stay. `dropped` names conversations whose cursors are removed. */
-  save(
-    user: string,
-    device: string,
-    subscriptions: readonly Subscription[],
-    cursors: readonly Cursor[],
-    dropped: readonly string[],
-  ): Promise<void>
+  /** Stores the device with exactly these subscriptions, sets the given cursors and removes those
+   * of the `dropped` conversations, in one transaction; other cursors stay. */
+  save(device: DeviceState): Promise<void>
   /** Removes the device and all its cursors; nothing happens when it is unknown. */
   forget(user: string, device: string): Promise<void>
   /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown

@@ -1,0 +1,98 @@
+// Durable devices, their subscriptions and their cursors. A cursor belongs to a device and to a
+// conversation its user is a member of; nothing here can make one that does not.
+
+import type {
+  Cursor,
+  CursorUpdate,
+  DeviceState,
+  StoredDevice,
+  Subscription,
+} from '../../services/delivery/ports.ts'
+import type { SqlDriver } from './driver.ts'
+import { makeFindKey } from './keys.ts'
+import type { Transact } from './transaction.ts'
+
+/** The writing half of `DeviceStore`. `at` is the time, ms since the epoch. */
+export interface DeviceWrites {
+  saveDevice(state: DeviceState, at: number): void
+  forgetDevice(user: string, device: string): void
+  saveCursors(updates: readonly CursorUpdate[]): void
+}
+
+/** The reading half of `DeviceStore`. */
+export interface DeviceReads {
+  findDevice(user: string, device: string): StoredDevice | undefined
+}
+
+export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceWrites {
+  const conversationKey = makeFindKey(driver, 'conversations')
+  const upsertDevice = driver.prepare<{ key: number }>(`
+    INSERT INTO devices (user, device, subscriptions, last_seen) VALUES (?, ?, ?, ?)
+    ON CONFLICT (user, device)
+    DO UPDATE SET subscriptions = excluded.subscriptions, last_seen = excluded.last_seen
+    RETURNING key`)
+  const deleteDevice = driver.prepare('DELETE FROM devices WHERE user = ? AND device = ?')
+  const selectDevice = driver.prepare<{ key: number }>(
+    'SELECT key FROM devices WHERE user = ? AND device = ?',
+  )
+  const deleteCursor = driver.prepare('DELETE FROM cursors WHERE device = ? AND conversation = ?')
+  const insertSet = (set: string) =>
+    driver.prepare(`
+      INSERT INTO cursors (device, conversation, acked, sent)
+      SELECT ?, ?, ?, ? FROM members WHERE conversation = ? AND user = ?
+      ON CONFLICT (device, conversation) DO UPDATE SET ${set}`)
+  const setCursor = insertSet('acked = excluded.acked, sent = excluded.sent')
+  // Of two ordered pairs the maxima are ordered too: acked ≤ sent still holds.
+  const raiseCursor = insertSet(
+    'acked = max(acked, excluded.acked), sent = max(sent, excluded.sent)',
+  )
+  const write = (statement: typeof setCursor, device: number, user: string, cursor: Cursor) => {
+    const conversation = conversationKey(cursor.conversation)
+    if (conversation === undefined) return
+    statement.run([device, conversation, cursor.acked, cursor.sent, conversation, user])
+  }
+  return {
+    saveDevice({ user, device, subscriptions, cursors = [], dropped = [] }, at) {
+      transact(() => {
+        const list = subscriptions.map(({ filter, qos }) => ({ filter, qos }))
+        const key = upsertDevice.all([user, device, JSON.stringify(list), at])[0]?.key
+        if (key === undefined) throw new Error('a device was stored without a key')
+        for (const id of dropped) deleteCursor.run([key, conversationKey(id) ?? null])
+        for (const cursor of cursors) write(setCursor, key, user, cursor)
+      })
+    },
+    forgetDevice(user, device) {
+      transact(() => deleteDevice.run([user, device]))
+    },
+    saveCursors(updates) {
+      transact(() => {
+        for (const update of updates) {
+          const key = selectDevice.get([update.user, update.device])?.key
+          if (key !== undefined) write(raiseCursor, key, update.user, update)
+        }
+      })
+    },
+  }
+}
+
+export function makeDeviceReads(driver: SqlDriver): DeviceReads {
+  const selectDevice = driver.prepare<{ key: number; subscriptions: string }>(
+    'SELECT key, subscriptions FROM devices WHERE user = ? AND device = ?',
+  )
+  const selectCursors = driver.prepare<Cursor>(`
+    SELECT c.id AS conversation, acked, sent
+    FROM cursors JOIN conversations c ON c.key = cursors.conversation
+    WHERE device = ? ORDER BY c.id`)
+  return {
+    findDevice(user, device) {
+      const row = selectDevice.get([user, device])
+      if (row === undefined) return undefined
+      return {
+        subscriptions: JSON.parse(row.subscriptions) as Subscription[],
+        cursors: selectCursors
+          .all([row.key])
+          .map(({ conversation, acked, sent }) => ({ conversation, acked, sent })),
+      }
+    },
+  }
+}

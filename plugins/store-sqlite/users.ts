@@ -1,0 +1,37 @@
+// Users: made once, never removed.
+
+import type { SqlDriver } from './driver.ts'
+import type { Transact } from './transaction.ts'
+
+/** The writing half of `UserStore`. */
+export interface UserWrites {
+  createUser(user: string, passwordHash: string | undefined, at: number): 'created' | 'exists'
+}
+
+/** The reading half of `UserStore`. */
+export interface UserReads {
+  passwordHash(user: string): string | null | undefined
+  userExists(user: string): boolean
+}
+
+export function makeUserWrites(driver: SqlDriver, transact: Transact): UserWrites {
+  const insert = driver.prepare(`
+    INSERT INTO users (id, password_hash, created_at) VALUES (?, ?, ?)
+    ON CONFLICT (id) DO NOTHING`)
+  return {
+    createUser(user, passwordHash, at) {
+      const { changes } = transact(() => insert.run([user, passwordHash ?? null, at]))
+      return changes === 1 ? 'created' : 'exists'
+    },
+  }
+}
+
+export function makeUserReads(driver: SqlDriver): UserReads {
+  const select = driver.prepare<{ hash: string | null }>(
+    'SELECT password_hash AS hash FROM users WHERE id = ?',
+  )
+  return {
+    passwordHash: (user) => select.get([user])?.hash,
+    userExists: (user) => select.get([user]) !== undefined,
+  }
+}

@@ -1,0 +1,71 @@
+// Databases of other versions: older ones are brought up, newer ones are refused.
+
+import { join } from 'node:path'
+import t from 'tap'
+import { connect, loadDriver } from '../../../plugins/store-sqlite/connect.ts'
+import { migrate, schemaVersion } from '../../../plugins/store-sqlite/schema.ts'
+import { openSqliteStore } from '../../../plugins/store-sqlite/store.ts'
+import { StoreFailure } from '../../../protocol/failure.ts'
+import { forEachDriver, openStore } from './engines.ts'
+
+await forEachDriver(t, async (t, driver) => {
+  await t.test('a database of a newer version is refused and left alone', async (t) => {
+    const folder = t.testdir()
+    const options = { folder, driver, clock: Date.now }
+    await (await openSqliteStore(options)).close()
+    const file = (await loadDriver(driver))(join(folder, 'parley.db'))
+    file.exec(`PRAGMA user_version = ${schemaVersion + 1}`)
+    await t.rejects(openSqliteStore(options), { message: /newer program/ })
+    const version = file.prepare<{ user_version: number }>('PRAGMA user_version')
+    t.equal(version.get([])?.user_version, schemaVersion + 1)
+    file.exec(`PRAGMA user_version = ${schemaVersion}`)
+    file.close()
+    await openStore(t, options)
+  })
+
+  await t.test('a step that fails leaves the database as it was', async (t) => {
+    const file = (await loadDriver(driver))(join(t.testdir(), 'parley.db'))
+    // In the way of the first step, after it has made other tables.
+    file.exec('CREATE TABLE cursors (x)')
+    t.throws(() => migrate(file), { code: 1 })
+    const tables = file.prepare<{ name: string }>(
+      "SELECT name FROM sqlite_master WHERE type='table'",
+    )
+    t.strictSame(
+      tables.all([]).map(({ name }) => name),
+      ['cursors'],
+    )
+    t.equal(file.prepare<{ user_version: number }>('PRAGMA user_version').get([])?.user_version, 0)
+    file.exec('DROP TABLE cursors')
+    migrate(file)
+    migrate(file)
+    file.close()
+  })
+
+  await t.test('a folder whose database cannot be opened is given back', async (t) => {
+    const folder = t.testdir({
+      'parley.db': 'this is no database, and never was one. '.repeat(200),
+    })
+    const error = await openSqliteStore({ folder, driver, clock: Date.now }).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    t.match(error, { name: 'OperatorFault', message: /parley\.db .*is damaged/ })
+    t.notOk(error instanceof StoreFailure, 'it will not pass by itself')
+    await t.rejects(openSqliteStore({ folder, driver, clock: Date.now }), {
+      name: 'OperatorFault',
+    })
+  })
+
+  await t.test('a connection waits for the disk at each commit, and for no lock', async (t) => {
+    const file = connect(await loadDriver(driver), join(t.testdir(), 'parley.db'), { pagesMax: 99 })
+    const setting = (name: string): unknown =>
+      Object.values(file.prepare<object>(`PRAGMA ${name}`).get([]) ?? {})[0]
+    t.equal(setting('journal_mode'), 'wal')
+    t.equal(setting('synchronous'), 2, 'FULL')
+    t.equal(setting('foreign_keys'), 1)
+    t.equal(setting('busy_timeout'), 0)
+    t.equal(setting('max_page_count'), 99)
+    file.close()
+  })
+})
