@@ -1,0 +1,264 @@
+// The delivery engine: opens and closes device sessions, and hands every stored entry to the
+// sessions that listen. It keeps who is connected in memory and everything else in the store.
+
+import type { Entry } from '../../protocol/entry.ts'
+import { StoreFailure } from '../../protocol/failure.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import type { Leaf } from '../../protocol/topics.ts'
+import { userTopic } from '../../protocol/topics.ts'
+import type { MembershipChange } from '../conversations/conversations.ts'
+import type { ConversationStore } from '../conversations/ports.ts'
+import type { LogStore } from '../log/ports.ts'
+import type { Cursors } from './cursors.ts'
+import { makeCursors } from './cursors.ts'
+import type { Link } from './delivery.ts'
+import { Delivery } from './delivery.ts'
+import { makeLocks } from './locks.ts'
+import type { Cursor, DeviceStore, StoredDevice } from './ports.ts'
+import type { Member } from './room.ts'
+import type { ConnectedUser, Roster } from './roster.ts'
+import { makeRoster } from './roster.ts'
+import type { SessionOptions } from './session.ts'
+import { Session } from './session.ts'
+import type { SubscribeRequest } from './subscribe.ts'
+import { makeSubscriber } from './subscribe.ts'
+import { makeSubscriptions } from './subscriptions.ts'
+import type { Turns } from './turns.ts'
+import { makeTurns } from './turns.ts'
+
+export interface EngineParts {
+  readonly devices: DeviceStore
+  readonly conversations: ConversationStore
+  readonly readLog: LogStore['read']
+  readonly logger: Logger
+}
+
+export interface EngineOptions extends SessionOptions {
+  readonly cursorFlushMs: number
+}
+
+interface Arrival {
+  readonly user: string
+  readonly device: string
+  /** `clean=false`: the device's subscriptions and cursors are kept. */
+  readonly durable: boolean
+  readonly link: Link
+}
+
+export interface Engine {
+  /** Opens the session of a device that connects, and closes the one it had before: that one's
+   * cursors are written first, so what it acknowledged is not sent again. `present` says whether
+   * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. */
+  attach(arrival: Arrival): Promise<{ readonly session: Session; readonly present: boolean }>
+  /** Closes a session and writes its cursors. Nothing happens when it is closed already. */
+  detach(session: Session): Promise<void>
+  /** Adds filters; the answers are granted QoS or 128, in order [MQTT-3.9.3-1]. What a filter newly
+   * covers starts at its head. Resolves when the subscriptions are stored. */
+  subscribe(
+    session: Session,
+    requests: readonly SubscribeRequest[],
+  ): Promise<readonly (0 | 1 | 128)[]>
+  unsubscribe(session: Session, filters: readonly string[]): Promise<void>
+  /** The session's membership in a conversation, from memory; undefined when its user is none. */
+  member(session: Session, conversation: string): Member | undefined
+  /** A stored entry, for all who listen here. Entries may come twice or out of order. */
+  announce(entry: Entry): void
+  /** A membership was made or ended; connected sessions follow when it resolves. */
+  membershipChanged(change: MembershipChange): Promise<void>
+  /** Sends a QoS 0 message to the user's sessions that listen to the leaf. */
+  notify(user: string, leaf: Leaf, message: object): void
+  /** Closes all sessions and writes all cursors. */
+  close(): Promise<void>
+}
+
+const repairMs = 5000
+const readsPerTurn = 8
+/** Most devices whose sessions are being opened; more than that only a store that hangs makes. */
+const arrivingMax = 10_000
+
+interface Context extends EngineParts {
+  readonly roster: Roster
+  readonly cursors: Cursors
+  readonly turns: Turns
+  readonly options: EngineOptions
+}
+
+export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
+  const roster = makeRoster(parts.conversations)
+  const cursors = makeCursors(parts.devices, parts.logger, { flushMs: options.cursorFlushMs })
+  const context: Context = { ...parts, options, roster, cursors, turns: makeTurns(readsPerTurn) }
+  const { attach, detach } = makeDoor(context)
+  const notify = makeNotifier(context)
+
+  const tell = (user: string, type: 'joined' | 'left', { room }: Member) => {
+    const { conversation } = room
+    if (conversation.kind !== 'group') return
+    const { id, group, title } = conversation
+    notify(user, 'event', { type, conversation: id, group, title })
+  }
+
+  const repair = setInterval(() => {
+    for (const { sessions } of roster.users()) for (const session of sessions) session.repair()
+  }, repairMs)
+  repair.unref()
+
+  return {
+    attach,
+    detach,
+    ...makeSubscriber(parts.devices, roster),
+    member: (session, conversation) => roster.get(session.user)?.memberships.get(conversation),
+    announce(entry) {
+      const room = roster.roomOf(entry)
+      if (room === undefined || room.positions.size === 0) return
+      const delivery = new Delivery(room.conversation, entry)
+      for (const position of room.positions) position.session.offer(position, delivery)
+    },
+    async membershipChanged({ kind, conversation, user }) {
+      // At once, whatever the store says later: who has left hears and says nothing more.
+      const left = kind === 'left' ? roster.remove(conversation, user) : undefined
+      if (left) tell(user, 'left', left)
+      const refreshed = await roster.refresh(conversation, user)
+      if (refreshed.left) tell(user, 'left', refreshed.left)
+      const guest = roster.get(user)
+      if (!refreshed.joined?.active || guest === undefined) return
+      admit(guest, refreshed.joined)
+      tell(user, 'joined', refreshed.joined)
+    },
+    notify,
+    async close() {
+      clearInterval(repair)
+      const sessions = [...roster.users()].flatMap((user) => [...user.sessions])
+      await Promise.all(sessions.map(detach))
+      await cursors.close()
+    },
+  }
+}
+
+/** Opening and closing of sessions, one after the other for each device. */
+function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
+  const { roster, cursors } = context
+  const withLock = makeLocks()
+  const sessions = new Map<string, { readonly session: Session; readonly guest: ConnectedUser }>()
+  let arriving = 0
+
+  const release = async (key: string, session: Session) => {
+    const guest = sessions.get(key)?.guest
+    if (guest === undefined || sessions.get(key)?.session !== session) return
+    session.close()
+    sessions.delete(key)
+    guest.sessions.delete(session)
+    if (session.durable) await cursors.flush(session.positions.values())
+    roster.leave(guest)
+  }
+
+  const open = async (key: string, arrival: Arrival) => {
+    const before = sessions.get(key)?.session
+    if (before !== undefined) {
+      before.link.takenOver()
+      await release(key, before)
+    }
+    const guest = await roster.enter(arrival.user)
+    try {
+      const stored = await recall(context.devices, arrival)
+      const session = makeSession(context, arrival, stored)
+      sessions.set(key, { session, guest })
+      guest.sessions.add(session)
+      const kept = new Map(stored?.cursors.map((cursor) => [cursor.conversation, cursor]))
+      for (const member of guest.memberships.values()) rejoin(session, member, kept)
+      return { session, present: stored !== undefined }
+    } catch (error) {
+      roster.leave(guest)
+      throw error
+    }
+  }
+
+  return {
+    async attach(arrival) {
+      if (arriving >= arrivingMax) throw new StoreFailure('too many devices wait for the store')
+      const key = keyOf(arrival)
+      arriving++
+      try {
+        return await withLock(key, () => open(key, arrival))
+      } finally {
+        arriving--
+      }
+    },
+    detach: (session) => {
+      const key = keyOf(session)
+      // At once, so that nothing is sent to a connection that is gone.
+      session.close()
+      return withLock(key, () => release(key, session))
+    },
+  }
+}
+
+/** `/` cannot occur in an id. */
+function keyOf({ user, device }: { readonly user: string; readonly device: string }): string {
+  return `${user}/${device}`
+}
+
+/** What the store knows of the device. A clean one is forgotten [MQTT-3.1.2-6], a durable one that
+ * is new is stored, so that its session is present the next time. */
+async function recall(store: DeviceStore, arrival: Arrival): Promise<StoredDevice | undefined> {
+  const { user, device, durable } = arrival
+  const stored = await store.find(user, device)
+  if (durable && stored === undefined) await store.save({ user, device, subscriptions: [] })
+  if (!durable && stored !== undefined) await store.forget(user, device)
+  return durable ? stored : undefined
+}
+
+function makeSession(
+  context: Context,
+  arrival: Arrival,
+  stored: StoredDevice | undefined,
+): Session {
+  const { cursors, turns, options, readLog, logger } = context
+  const { windowBytesMax: bytesMax } = options
+  return new Session(
+    arrival,
+    {
+      link: arrival.link,
+      subscriptions: makeSubscriptions(arrival.user, stored?.subscriptions ?? []),
+      cursors,
+      turns,
+      read: (conversation, after, limit) => readLog(conversation, { after, limit, bytesMax }),
+      readFailed: (err) => logger.debug({ err }, 'catch-up waits for the store'),
+    },
+    options,
+  )
+}
+
+/** A device that is back goes on at its cursor; a conversation it has none for is younger than its
+ * subscription, and starts where the user joined. At QoS 0 nothing is kept for an absent device. */
+function rejoin(session: Session, member: Member, cursors: ReadonlyMap<string, Cursor>): void {
+  const { room, joinedSeq } = member
+  const qos = session.subscriptions.messageQos(room.conversation)
+  if (qos === undefined) return
+  const cursor = cursors.get(room.conversation.id)
+  const kept = Math.max(cursor?.acked ?? 0, joinedSeq)
+  const acked = qos === 0 ? room.head : kept
+  session.listen(room, { qos, acked, sent: Math.max(cursor?.sent ?? 0, acked) })
+}
+
+/** A connected user became a member: the sessions that subscribe to it listen from the join on. */
+function admit(guest: ConnectedUser, { room, joinedSeq }: Member): void {
+  for (const session of guest.sessions) {
+    const qos = session.subscriptions.messageQos(room.conversation)
+    if (qos === undefined || session.positions.has(room)) continue
+    session.listen(room, { qos, acked: joinedSeq, sent: joinedSeq })
+  }
+}
+
+function makeNotifier({ roster, options }: Context): Engine['notify'] {
+  return (user, leaf, message) => {
+    const payload = JSON.stringify(message)
+    for (const session of roster.get(user)?.sessions ?? []) {
+      if (session.state === 'starting' || session.state === 'closed') continue
+      // A device that does not read is told nothing: only the log is worth memory.
+      if (session.link.unsentBytes() >= options.windowBytesMax) continue
+      if (session.subscriptions.hasUserLeaf(leaf)) {
+        session.link.notify(userTopic(user, leaf), payload)
+      }
+    }
+  }
+}

@@ -1,0 +1,79 @@
+// A conversation with someone connected: who listens here, how far its log is known to reach, and
+// where each listener is in it.
+
+import type { Conversation } from '../../protocol/entry.ts'
+import type { CursorSource } from './cursors.ts'
+import type { Delivery } from './delivery.ts'
+import type { CursorUpdate } from './ports.ts'
+
+export interface Room {
+  readonly conversation: Conversation
+  /** The newest position this process knows of; only moves up. */
+  head: number
+  /** The listening sessions' positions. */
+  readonly positions: Set<Position>
+  /** Connected users who are members; the room is dropped with the last. */
+  members: number
+}
+
+/** A connected user's part in a room. */
+export interface Member {
+  readonly room: Room
+  readonly joinedSeq: number
+  /** False once the user left; routes that were remembered check it. */
+  active: boolean
+}
+
+/** A session, as its positions see it. */
+export interface Listener {
+  readonly user: string
+  readonly device: string
+  /** The rooms it listens to. */
+  readonly positions: ReadonlyMap<Room, Position>
+  /** Takes a new entry of the position's room, or notes that there is one. */
+  offer(position: Position, delivery: Delivery): void
+  /** Hears that a position of its own moved. */
+  moved(position: Position): void
+}
+
+/** `acked ≤ sent ≤ room.head`. Entries go out strictly by `sent + 1`. */
+export class Position implements CursorSource {
+  readonly session: Listener
+  readonly room: Room
+  qos: 0 | 1
+  /** Everything up to here is acknowledged, or needs no acknowledgement. */
+  acked: number
+  /** Everything up to here was written to this connection, or needs no writing. */
+  sent: number
+  /** Up to here an earlier connection was sent the entries: they carry DUP. */
+  readonly resentUntil: number
+  /** Deliveries of this position in the session's window. */
+  unacknowledged = 0
+
+  constructor(
+    session: Listener,
+    room: Room,
+    start: { readonly qos: 0 | 1; readonly acked: number; readonly sent: number },
+  ) {
+    this.session = session
+    this.room = room
+    this.qos = start.qos
+    this.acked = start.acked
+    this.sent = start.acked
+    this.resentUntil = start.sent
+  }
+
+  isBehind(): boolean {
+    return this.sent < this.room.head
+  }
+
+  isCurrent(): boolean {
+    return this.session.positions.get(this.room) === this
+  }
+
+  cursor(): CursorUpdate {
+    const { user, device } = this.session
+    const sent = Math.max(this.sent, this.resentUntil)
+    return { user, device, conversation: this.room.conversation.id, acked: this.acked, sent }
+  }
+}

@@ -1,0 +1,226 @@
+// A connected device: the delivery gate. It decides for each entry whether to send it now, to drop
+// it as a duplicate, or to read it from the log later. It holds no queue of messages: what does not
+// fit the window is read again when there is room.
+
+import type { Entry } from '../../protocol/entry.ts'
+import type { Cursors } from './cursors.ts'
+import type { Link } from './delivery.ts'
+import { Delivery } from './delivery.ts'
+import type { Listener, Room } from './room.ts'
+import { Position } from './room.ts'
+import type { Subscriptions } from './subscriptions.ts'
+import type { Turns } from './turns.ts'
+import type { Window } from './window.ts'
+import { makeWindow } from './window.ts'
+
+export interface SessionOptions {
+  readonly windowEntriesMax: number
+  readonly windowBytesMax: number
+}
+
+export interface SessionParts {
+  readonly link: Link
+  readonly subscriptions: Subscriptions
+  readonly cursors: Cursors
+  readonly turns: Turns
+  /** Entries of a conversation after a position, at most `limit`. */
+  readonly read: (conversation: string, after: number, limit: number) => Promise<readonly Entry[]>
+  /** Told when a read failed; the session tries again at the next wake-up. */
+  readonly readFailed: (error: unknown) => void
+}
+
+interface Identity {
+  readonly user: string
+  readonly device: string
+  /** Whether the device's cursors are stored (`clean=false`). */
+  readonly durable: boolean
+}
+
+/** `starting`: the client was not told yet that it is connected, nothing may be sent. `live`:
+ * entries go out as they come. `catchingUp`: some positions are behind and are read from the log.
+ * `windowFull`: the client must acknowledge, or take bytes, before anything else is sent. */
+export type SessionState = 'starting' | 'live' | 'catchingUp' | 'windowFull' | 'closed'
+
+const readMax = 100
+
+export class Session implements Listener {
+  readonly user: string
+  readonly device: string
+  readonly durable: boolean
+  readonly link: Link
+  readonly subscriptions: Subscriptions
+  state: SessionState = 'starting'
+  readonly positions = new Map<Room, Position>()
+  /** Positions whose room's head is ahead of them. */
+  readonly #behind = new Set<Position>()
+  readonly #window: Window<Position>
+  readonly #parts: SessionParts
+  readonly #options: SessionOptions
+  #reading = false
+
+  constructor(identity: Identity, parts: SessionParts, options: SessionOptions) {
+    this.user = identity.user
+    this.device = identity.device
+    this.durable = identity.durable
+    this.link = parts.link
+    this.subscriptions = parts.subscriptions
+    this.#parts = parts
+    this.#options = options
+    this.#window = makeWindow(options.windowEntriesMax, released)
+  }
+
+  /** The client knows that it is connected: deliveries may begin. */
+  start(): void {
+    if (this.state === 'starting') this.#proceed()
+  }
+
+  /** Listens to a room from a position on; `sent` is how far an earlier connection was sent it. */
+  listen(room: Room, start: { qos: 0 | 1; acked: number; sent: number }): void {
+    if (this.state === 'closed') return
+    const position = new Position(this, room, start)
+    this.positions.set(room, position)
+    room.positions.add(position)
+    if (position.isBehind()) this.#fallBehind(position)
+  }
+
+  /** Stops listening to a room. What is unacknowledged of it moves no cursor any more. */
+  ignore(room: Room): void {
+    const position = this.positions.get(room)
+    if (position === undefined) return
+    this.positions.delete(room)
+    room.positions.delete(position)
+    this.#behind.delete(position)
+  }
+
+  /** A new entry of a room this session listens to. */
+  offer(position: Position, delivery: Delivery): void {
+    const { seq } = delivery.entry
+    if (seq <= position.sent) return
+    if (this.state === 'live' && seq === position.sent + 1 && this.#hasRoom()) {
+      this.#send(position, delivery)
+    } else {
+      this.#fallBehind(position)
+    }
+  }
+
+  /** The device acknowledged a delivery. False when the packet id is not one of this session's. */
+  acknowledge(packetId: number): boolean {
+    const known = this.#window.acknowledge(packetId)
+    if (known && this.state === 'windowFull') this.#resume()
+    return known
+  }
+
+  /** The socket has taken what was written to it. */
+  drained(): void {
+    if (this.state === 'windowFull') this.#resume()
+  }
+
+  /** Compares all positions with their rooms' heads: the repair for announcements that were lost.
+   * Without traffic to the client. */
+  repair(): void {
+    for (const position of this.positions.values()) {
+      if (position.isBehind() && !this.#behind.has(position)) this.#fallBehind(position)
+    }
+    if (this.state === 'catchingUp') this.#catchUp()
+  }
+
+  /** Leaves all rooms; nothing is sent after this. */
+  close(): void {
+    this.state = 'closed'
+    for (const [room, position] of this.positions) room.positions.delete(position)
+    this.#behind.clear()
+  }
+
+  /** A position of this session moved. */
+  moved(position: Position): void {
+    if (this.durable && position.isCurrent()) this.#parts.cursors.moved(position)
+  }
+
+  #hasRoom(): boolean {
+    return this.#window.free() > 0 && this.link.unsentBytes() < this.#options.windowBytesMax
+  }
+
+  #send(position: Position, delivery: Delivery): void {
+    const { seq } = delivery.entry
+    const packetId = position.qos === 0 ? 0 : this.#window.take(position, seq)
+    position.sent = seq
+    if (packetId > 0) position.unacknowledged++
+    else if (position.unacknowledged === 0) position.acked = seq
+    // That it was sent is worth remembering too: it decides about DUP.
+    this.moved(position)
+    const dup = packetId > 0 && seq <= position.resentUntil
+    this.link.deliver(delivery, { topic: delivery.topicFor(this.user), packetId, dup })
+  }
+
+  #fallBehind(position: Position): void {
+    this.#behind.add(position)
+    if (this.state === 'live') this.#proceed()
+  }
+
+  /** After the window was full: waits until half of it is free, so that the log is read in pieces
+   * worth reading. */
+  #resume(): void {
+    const { windowEntriesMax, windowBytesMax } = this.#options
+    if (this.#window.free() * 2 < windowEntriesMax) return
+    if (this.link.unsentBytes() * 2 > windowBytesMax) return
+    this.#proceed()
+  }
+
+  #proceed(): void {
+    this.state = this.#behind.size > 0 ? 'catchingUp' : 'live'
+    if (this.state === 'catchingUp') this.#catchUp()
+  }
+
+  #catchUp(): void {
+    if (this.#reading) return
+    this.#reading = true
+    this.#readBehind().catch(this.#parts.readFailed)
+  }
+
+  async #readBehind(): Promise<void> {
+    try {
+      for (let next = this.#nextBehind(); next; next = this.#nextBehind()) {
+        await this.#parts.turns()
+        await this.#readSome(next)
+      }
+    } finally {
+      // In the same turn in which the state stopped being `catchingUp`: who sets it again must find
+      // that nobody reads.
+      this.#reading = false
+    }
+  }
+
+  /** The next position to read; undefined, with the state set, when there is none or no room. */
+  #nextBehind(): Position | undefined {
+    if (this.state !== 'catchingUp') return undefined
+    const [position] = this.#behind
+    if (position === undefined) this.state = 'live'
+    else if (!this.#hasRoom()) this.state = 'windowFull'
+    else return position
+    return undefined
+  }
+
+  async #readSome(position: Position): Promise<void> {
+    const { room } = position
+    const limit = Math.min(readMax, this.#window.free())
+    const before = { head: room.head, sent: position.sent }
+    const entries = await this.#parts.read(room.conversation.id, position.sent, limit)
+    // The session may have been closed, or the position given up, while the log was read.
+    if (this.state !== 'catchingUp' || !this.#behind.has(position)) return
+    for (const entry of entries) {
+      if (entry.seq !== position.sent + 1 || !this.#hasRoom()) break
+      this.#send(position, new Delivery(room.conversation, entry))
+    }
+    this.#behind.delete(position)
+    // Ends even if the log held less than the head promised; the next entry or repair asks again.
+    const isStuck = position.sent === before.sent && room.head === before.head && this.#hasRoom()
+    if (position.isBehind() && !isStuck) this.#behind.add(position)
+  }
+}
+
+/** A delivery was acknowledged, and all of the session's before it. */
+function released(position: Position, seq: number): void {
+  position.unacknowledged--
+  position.acked = position.unacknowledged === 0 ? position.sent : Math.max(position.acked, seq)
+  position.session.moved(position)
+}

@@ -1,0 +1,109 @@
+// SUBSCRIBE and UNSUBSCRIBE of chat topics: what is granted, from where a device listens, and
+// what the store remembers of it.
+
+import { groupConversation } from '../../protocol/ids.ts'
+import { parseChatFilter } from '../../protocol/topics.ts'
+import type { Cursor, DeviceStore } from './ports.ts'
+import type { Member, Room } from './room.ts'
+import type { Roster } from './roster.ts'
+import type { Session } from './session.ts'
+import { subscriptionsMax } from './subscriptions.ts'
+
+export interface SubscribeRequest {
+  readonly filter: string
+  /** As asked for; 2 is granted as 1, which the specification allows. */
+  readonly qos: 0 | 1 | 2
+}
+
+interface Subscriber {
+  subscribe(
+    session: Session,
+    requests: readonly SubscribeRequest[],
+  ): Promise<readonly (0 | 1 | 128)[]>
+  unsubscribe(session: Session, filters: readonly string[]): Promise<void>
+}
+
+const refused = 128
+
+export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber {
+  const membersOf = (session: Session): Iterable<Member> =>
+    roster.get(session.user)?.memberships.values() ?? []
+
+  const mayHear = (session: Session, text: string): boolean => {
+    const filter = parseChatFilter(text)
+    if (filter === undefined) return false
+    if (filter.kind === 'user') return filter.user === session.user
+    if (filter.group === '+') return true
+    const conversation = groupConversation(filter.group)
+    return roster.get(session.user)?.memberships.has(conversation) ?? false
+  }
+
+  const grant = (session: Session, { filter, qos }: SubscribeRequest): 0 | 1 | 128 => {
+    const { subscriptions } = session
+    if (!mayHear(session, filter)) return refused
+    if (subscriptions.size() >= subscriptionsMax && !subscriptions.has(filter)) return refused
+    const granted = qos === 0 ? 0 : 1
+    subscriptions.set({ filter, qos: granted })
+    return granted
+  }
+
+  /** Stores the session's subscriptions, with cursors for the rooms it newly listens to. */
+  const store = async (session: Session, starts: readonly Start[], dropped: readonly Room[]) => {
+    if (!session.durable) return
+    const { user, device, subscriptions } = session
+    await devices.save({
+      user,
+      device,
+      subscriptions: subscriptions.list(),
+      cursors: starts.map(cursorOf),
+      dropped: dropped.map((room) => room.conversation.id),
+    })
+  }
+
+  return {
+    async subscribe(session, requests) {
+      const before = session.subscriptions.version()
+      const answers = requests.map((request) => grant(session, request))
+      const starts: Start[] = []
+      for (const { room } of membersOf(session)) {
+        const qos = session.subscriptions.messageQos(room.conversation)
+        const position = session.positions.get(room)
+        if (qos === undefined) continue
+        if (position === undefined) starts.push({ room, qos, head: room.head })
+        else position.qos = qos
+      }
+      // Apps subscribe anew at each connect: what is known is not written again.
+      const isNew = session.subscriptions.version() > before || starts.length > 0
+      if (isNew) await store(session, starts, [])
+      for (const { room, qos, head } of starts) {
+        // Entries that came meanwhile are above `head`: they are caught up with.
+        const member = roster.get(session.user)?.memberships.get(room.conversation.id)
+        if (member?.room === room && !session.positions.has(room)) {
+          session.listen(room, { qos, acked: head, sent: head })
+        }
+      }
+      return answers
+    },
+    async unsubscribe(session, filters) {
+      for (const filter of filters) session.subscriptions.delete(filter)
+      const dropped: Room[] = []
+      for (const [room, position] of session.positions) {
+        const qos = session.subscriptions.messageQos(room.conversation)
+        if (qos === undefined) dropped.push(room)
+        else position.qos = qos
+      }
+      for (const room of dropped) session.ignore(room)
+      await store(session, [], dropped)
+    },
+  }
+}
+
+interface Start {
+  readonly room: Room
+  readonly qos: 0 | 1
+  readonly head: number
+}
+
+function cursorOf({ room, head }: Start): Cursor {
+  return { conversation: room.conversation.id, acked: head, sent: head }
+}

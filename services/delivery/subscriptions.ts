@@ -1,0 +1,106 @@
+// What a session's topic filters cover. Pure: filters in, answers out.
+
+import type { Conversation } from '../../protocol/entry.ts'
+import type { ChatFilter, Leaf } from '../../protocol/topics.ts'
+import { parseChatFilter } from '../../protocol/topics.ts'
+import type { Subscription } from './ports.ts'
+
+/** Most filters one session may hold: with `u/<me>/#` and `g/+/#` two are enough. */
+export const subscriptionsMax = 256
+
+/** The filters of one session by their text. A later one replaces an equal one [MQTT-3.8.4-3]. */
+export interface Subscriptions {
+  set(subscription: Subscription): void
+  delete(filter: string): void
+  has(filter: string): boolean
+  /** Grows with each change. */
+  version(): number
+  size(): number
+  list(): readonly Subscription[]
+  /** The QoS at which the session wants the messages of a conversation, the highest of all filters
+   * that match [MQTT-3.3.5-1]; undefined when none does. */
+  messageQos(conversation: Conversation): Qos | undefined
+  /** Whether the session listens to that leaf below its user's `u/<me>/`. */
+  hasUserLeaf(leaf: Leaf): boolean
+}
+
+type Qos = Subscription['qos']
+
+/** The filters, read once: asked for each of a user's conversations, they must answer quickly. */
+interface Coverage {
+  readonly userLeaves: Map<string, Qos>
+  /** QoS of messages by group; `+` for all groups. */
+  readonly groups: Map<string, Qos>
+}
+
+/** Makes the subscriptions of a session of `user`. Filters of other users match nothing. */
+export function makeSubscriptions(user: string, initial: readonly Subscription[]): Subscriptions {
+  const held = new Map(initial.map((subscription) => [subscription.filter, subscription]))
+  let coverage: Coverage | undefined
+  let version = 0
+
+  const changed = () => {
+    coverage = undefined
+    version++
+  }
+
+  const covered = (): Coverage => {
+    coverage ??= cover(user, held.values())
+    return coverage
+  }
+
+  return {
+    set(subscription) {
+      if (held.get(subscription.filter)?.qos === subscription.qos) return
+      held.set(subscription.filter, subscription)
+      changed()
+    },
+    delete(filter) {
+      if (held.delete(filter)) changed()
+    },
+    has: (filter) => held.has(filter),
+    version: () => version,
+    size: () => held.size,
+    list: () => [...held.values()],
+    messageQos(conversation) {
+      const { userLeaves, groups } = covered()
+      return conversation.kind === 'direct'
+        ? higher(userLeaves.get('msg'), userLeaves.get('#'))
+        : higher(groups.get('+'), groups.get(conversation.group))
+    },
+    hasUserLeaf(leaf) {
+      const { userLeaves } = covered()
+      return userLeaves.has(leaf) || userLeaves.has('#')
+    },
+  }
+}
+
+function cover(user: string, subscriptions: Iterable<Subscription>): Coverage {
+  const coverage: Coverage = { userLeaves: new Map(), groups: new Map() }
+  for (const { filter: text, qos } of subscriptions) {
+    const filter = parseChatFilter(text)
+    if (filter !== undefined) add(coverage, user, { filter, qos })
+  }
+  return coverage
+}
+
+function add(
+  { userLeaves, groups }: Coverage,
+  user: string,
+  { filter, qos }: { readonly filter: ChatFilter; readonly qos: Qos },
+): void {
+  if (filter.kind === 'user') {
+    if (filter.user === user) raise(userLeaves, filter.leaf, qos)
+  } else if (filter.leaf === '#' || filter.leaf === 'msg') {
+    raise(groups, filter.group, qos)
+  }
+}
+
+function raise(levels: Map<string, Qos>, key: string, qos: Qos): void {
+  if (qos >= (levels.get(key) ?? 0)) levels.set(key, qos)
+}
+
+function higher(a: Qos | undefined, b: Qos | undefined): Qos | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return a > b ? a : b
+}

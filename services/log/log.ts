@@ -1,0 +1,244 @@
+// The log: the one room both lanes meet in. It collects publishes into batches, commits each
+// batch as one transaction (group commit), answers every publish after its commit and announces
+// the entry. It never answers before the store has committed, and never reorders.
+
+import type { Clock } from '../../protocol/clock.ts'
+import type { Entry, NewEntry } from '../../protocol/entry.ts'
+import { StoreFailure } from '../../protocol/failure.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import type { Persistence } from './persistence.ts'
+import { makePersistence } from './persistence.ts'
+import type { AppendOutcome, LogStore } from './ports.ts'
+
+/** What became of a publish. `failed`: nothing was acknowledged and the sender must send again. */
+export type AppendResult = AppendOutcome | { readonly kind: 'failed' }
+
+/** A publish waiting for its commit. An object rather than a promise or a closure, because one is
+ * made for every message. */
+export interface AppendRequest extends NewEntry {
+  /** Whether its sender was told that an earlier message failed, and will send all again: storing
+   * this one now would put it before that one. */
+  isAbandoned(): boolean
+  /** Called exactly once, in the order of `append`, before the entry is announced. */
+  settled(result: AppendResult): void
+}
+
+export interface LogOptions {
+  /** Most requests, and most bytes of content, that wait; above either `hasRoom()` is false. */
+  readonly queueMax: number
+  readonly queueBytesMax: number
+  /** Most entries of one transaction. */
+  readonly batchMax: number
+  /** How long a request waits for a failing store before it fails, ms. */
+  readonly waitMs: number
+}
+
+interface LogParts {
+  readonly store: LogStore
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Told of every stored entry, after its publisher was answered. Must not throw. */
+  readonly announce: (entry: Entry) => void
+}
+
+export interface Log {
+  /** Queues a request. Ask `hasRoom` first: the bound is the caller's to respect. */
+  append(request: AppendRequest): void
+  hasRoom(): boolean
+  /** Calls back once when there is room again, at once if there is. Given twice while it waits, the
+   * same callback is called once. */
+  onRoom(callback: () => void): void
+  readonly read: LogStore['read']
+  /** Does other work that a message waits for, and waits while the store fails as a message does:
+   * for `waitMs`, and then throws its `StoreFailure`. */
+  attempt<Result>(work: () => Promise<Result>): Promise<Result>
+  /** Whether messages can be stored now. */
+  readonly persistence: Omit<Persistence, 'attempt'>
+  /** Resolves when all that was queued is settled. */
+  drained(): Promise<void>
+}
+
+/** How much longer than `waitMs` a store may take to answer before it is given up. */
+const graceMs = 1000
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Makes the log over a store. Guarantees: requests are committed in the order they came; `settled`
+ * and then `announce` are called in that order; one batch is in flight at a time. */
+export function makeLog(parts: LogParts, options: LogOptions): Log {
+  const { store, clock } = parts
+  const persistence = makePersistence(parts)
+  const settle = makeSettler(parts, persistence)
+  let queue: AppendRequest[] = []
+  /** When each request of `queue` came. */
+  let queuedAt: number[] = []
+  let queuedBytes = 0
+  let running = false
+  const waitingForRoom = new Set<() => void>()
+  const waitingForDrain: (() => void)[] = []
+
+  const hasRoom = (): boolean =>
+    queue.length < options.queueMax && queuedBytes < options.queueBytesMax
+
+  const takeBatch = (): Batch => {
+    const taken = queue.slice(0, options.batchMax)
+    const oldest = queuedAt[0] as number
+    queue = queue.slice(options.batchMax)
+    queuedAt = queuedAt.slice(options.batchMax)
+    return new Batch(taken.filter(isWanted), oldest)
+  }
+
+  const isWanted = (request: AppendRequest): boolean => {
+    if (!request.isAbandoned()) return true
+    forget([request])
+    request.settled({ kind: 'failed' })
+    return false
+  }
+
+  const forget = (requests: readonly AppendRequest[]) => {
+    for (const request of requests) queuedBytes -= weight(request)
+  }
+
+  /** The store does not even fail. Nobody waits longer, in the batch or behind it. */
+  const abandonAll = (batch: Batch) => {
+    persistence.failed('the store does not answer')
+    batch.abandon()
+    const behind = queue
+    queue = []
+    queuedAt = []
+    forget(behind)
+    for (const request of behind) request.settled({ kind: 'failed' })
+    wake()
+  }
+
+  const run = async () => {
+    while (queue.length > 0) {
+      const batch = takeBatch()
+      const watch = setInterval(abandonAll, options.waitMs + graceMs, batch)
+      await settle(batch, batch.oldest + options.waitMs)
+      clearInterval(watch)
+      forget(batch.requests)
+      wake()
+      // The sockets' turn: what they bring now is the next batch.
+      await nextTurn()
+    }
+    running = false
+    for (const done of waitingForDrain.splice(0)) done()
+  }
+
+  const wake = () => {
+    for (const callback of waitingForRoom) {
+      if (!hasRoom()) return
+      waitingForRoom.delete(callback)
+      callback()
+    }
+  }
+
+  return {
+    append(request) {
+      queue.push(request)
+      queuedAt.push(clock())
+      queuedBytes += weight(request)
+      if (running) return
+      running = true
+      setImmediate(run)
+    },
+    hasRoom,
+    onRoom(callback) {
+      if (hasRoom()) callback()
+      else waitingForRoom.add(callback)
+    },
+    read: (conversation, range) => store.read(conversation, range),
+    attempt: (work) => persistence.attempt(work, clock() + options.waitMs),
+    persistence,
+    drained() {
+      if (!running) return Promise.resolve()
+      return new Promise((resolve) => waitingForDrain.push(resolve))
+    },
+  }
+}
+
+/** Commits a batch, answers each request and announces what was stored. */
+function makeSettler(parts: LogParts, persistence: Persistence) {
+  const { store, clock, logger, announce } = parts
+
+  /** The outcomes; undefined when the store did not work in time. */
+  const commit = async (batch: readonly NewEntry[], giveUpAt: number) => {
+    try {
+      return await persistence.attempt(() => store.append(batch, clock()), giveUpAt)
+    } catch (error) {
+      if (error instanceof StoreFailure) return undefined
+      throw error
+    }
+  }
+
+  /** One entry that the store rejects as a bug must not take its neighbours down with it. */
+  const oneByOne = async (batch: Batch, giveUpAt: number) => {
+    for (const request of batch.requests) {
+      try {
+        const isWanted = !request.isAbandoned()
+        const outcomes = isWanted ? await commit([request], giveUpAt) : undefined
+        batch.answer(request, outcomes?.[0], announce)
+      } catch (error) {
+        logger.error({ err: error, conversation: request.conversation }, 'cannot store an entry')
+        batch.answer(request, undefined, announce)
+      }
+    }
+  }
+
+  return async (batch: Batch, giveUpAt: number): Promise<void> => {
+    const { requests } = batch
+    if (requests.length === 0) return
+    let outcomes: readonly AppendOutcome[] | undefined
+    try {
+      outcomes = await commit(requests, giveUpAt)
+    } catch (error) {
+      logger.error({ err: error }, 'cannot store a batch; trying its entries one by one')
+      return oneByOne(batch, giveUpAt)
+    }
+    for (const [index, request] of requests.entries()) {
+      batch.answer(request, outcomes?.[index], announce)
+    }
+  }
+}
+
+/** Requests of one transaction, answered in order, each once. */
+class Batch {
+  readonly requests: readonly AppendRequest[]
+  /** When the first request came. */
+  readonly oldest: number
+  #answered = 0
+
+  constructor(requests: readonly AppendRequest[], oldest: number) {
+    this.requests = requests
+    this.oldest = oldest
+  }
+
+  /** Answers the next request, if it was not given up, and announces what was stored. */
+  answer(
+    request: AppendRequest,
+    outcome: AppendOutcome | undefined,
+    announce: LogParts['announce'],
+  ): void {
+    if (this.#answered < this.requests.length) {
+      this.#answered++
+      request.settled(outcome ?? { kind: 'failed' })
+    }
+    if (outcome?.kind !== 'appended') return
+    const { conversation, from, body } = request
+    announce({ conversation, from, body, seq: outcome.seq, at: outcome.at })
+  }
+
+  /** Tells all that were not answered that they failed. The store may still commit them: then they
+   * are announced, and a sender who tries again is found to have succeeded. */
+  abandon(): void {
+    const waiting = this.requests.slice(this.#answered)
+    this.#answered = this.requests.length
+    for (const request of waiting) request.settled({ kind: 'failed' })
+  }
+}
+
+/** What a waiting request costs: its content and, roughly, the objects around it. */
+function weight(request: NewEntry): number {
+  return Buffer.byteLength(request.body.fields) + 200
+}
