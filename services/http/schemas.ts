@@ -1,0 +1,94 @@
+// Schemas that several routes share. What they say is what OpenAPI says and what is checked, except
+// the exact rule of ids, which isId checks where a value is used.
+
+import { Type } from 'typebox'
+import { Refusal } from '../../protocol/errors.ts'
+import { isId } from '../../protocol/ids.ts'
+import { groupMembersAtOnceMax, idBytesMax, titleLengthMax } from '../../protocol/limits.ts'
+import { passwordLengthMax, passwordLengthMin } from '../auth/passwords.ts'
+import { problemMediaType } from './problems.ts'
+
+const idRule = '1–128 bytes without / + # $, spaces or control characters'
+
+export const userId = Type.String({
+  minLength: 1,
+  maxLength: idBytesMax,
+  description: `A user's id: ${idRule}.`,
+  examples: ['alice'],
+})
+
+export const groupId = Type.String({
+  minLength: 1,
+  maxLength: idBytesMax,
+  description: `A group's id: ${idRule}.`,
+  examples: ['team'],
+})
+
+export const groupTitle = Type.String({ maxLength: titleLengthMax, examples: ['The team'] })
+
+export const groupMembers = Type.Array(userId, { maxItems: groupMembersAtOnceMax })
+
+export const newPassword = Type.String({
+  minLength: passwordLengthMin,
+  maxLength: passwordLengthMax,
+  examples: ['correct horse battery staple'],
+})
+
+export const issuedToken = Type.Object(
+  {
+    user: userId,
+    token: Type.String({ description: 'A JWT: the password for MQTT, the bearer for HTTP.' }),
+    expiresAt: Type.Integer({ description: 'When it stops working, ms since the epoch.' }),
+  },
+  { description: 'A token for the user.', examples: [tokenExample()] },
+)
+
+export const madeGroup = Type.Object(
+  {
+    conversation: Type.String({ description: "The conversation's id." }),
+    group: groupId,
+    title: Type.String(),
+  },
+  {
+    description: 'The group was made.',
+    examples: [{ conversation: 'g:team', group: 'team', title: 'The team' }],
+  },
+)
+
+function tokenExample(): object {
+  return { user: 'alice', token: 'eyJhbGciOiJFZERTQSJ9.e30.c2ln', expiresAt: 1767225600000 }
+}
+
+const problemMeanings: Readonly<Record<number, string>> = {
+  400: 'The request breaks the schema.',
+  401: 'No valid token, or wrong credentials.',
+  403: 'Not allowed.',
+  404: 'Not here, or not yours to see.',
+  409: 'In conflict with what is there.',
+  413: 'The body is too large.',
+  415: 'The body is not JSON.',
+  429: 'Too many requests; see Retry-After.',
+  500: 'The server failed.',
+  503: 'Not possible now; see Retry-After.',
+}
+
+/** The error answers of a route, for its `response`: those named, and the ones all have. */
+export function problems<Status extends number>(
+  ...statuses: readonly Status[]
+): Record<Status | 500 | 503, unknown> {
+  const answers: Record<number, unknown> = {}
+  for (const status of [...statuses, 500, 503]) {
+    answers[status] = {
+      description: problemMeanings[status],
+      content: { [problemMediaType]: { schema: Type.Ref('Problem') } },
+    }
+  }
+  return answers
+}
+
+/** Throws `Refusal('invalid-request')` unless the value of a path parameter is an id. */
+export function checkIdParameter(name: string, value: string): void {
+  if (!isId(value)) {
+    throw new Refusal('invalid-request', `The ${name} in the path is not valid: ${idRule}.`)
+  }
+}
