@@ -1,0 +1,151 @@
+// CONNECT: who is it, with which device? Verifies the token, opens the session, and lets aedes
+// answer. The client id is scoped by the user, so nobody can take over another user's session.
+
+import type { IConnectPacket } from 'mqtt-packet'
+import mqtt from 'mqtt-packet'
+import { errorCatalogue, Refusal } from '../protocol/errors.ts'
+import { StoreFailure } from '../protocol/failure.ts'
+import { isId } from '../protocol/ids.ts'
+import type { Connection } from './connection.ts'
+import type { Identity } from './context.ts'
+import { AedesStream } from './edge/aedes-stream.ts'
+import { FatalPacket } from './edge/fatal-packet.ts'
+import type { Frame } from './edge/framer.ts'
+import { packetType, writeConnack } from './edge/packets.ts'
+import { parsePacket } from './edge/parse.ts'
+
+/** Return codes of CONNACK [MQTT-3.2.2-4]. */
+const connackCode = {
+  unacceptableProtocol: 1,
+  identifierRejected: 2,
+  serverUnavailable: 3,
+  badCredentials: 4,
+  notAuthorized: 5,
+} as const
+
+/** An MQTT 5 CONNACK: unsupported protocol version. The only packet such a client understands. */
+const connackForLevel5 = Buffer.from([0x20, 3, 0, 0x84, 0])
+
+/** Takes the CONNECT, which must be the first packet [MQTT-3.1.0-1]. Reading waits for the
+ * CONNACK. */
+export function handleConnect(connection: Connection, frame: Frame): void {
+  const level = protocolLevel(frame)
+  if (level !== 3 && level !== 4) return refuseLevel(connection, level)
+  const packet = parsePacket(frame) as IConnectPacket
+  const device = deviceOf(packet, connection.context.randomId)
+  if (device === undefined) return refuse(connection, connackCode.identifierRejected)
+  connection.state = 'connecting'
+  connection.hold('answer')
+  open(connection, packet, device).catch((error: unknown) => {
+    const code = connackFor(error)
+    if (code === undefined) {
+      connection.context.logger.error({ err: error }, 'a connection could not be opened')
+    }
+    refuse(connection, code ?? connackCode.serverUnavailable)
+  })
+}
+
+/** The level of a protocol this server knows by name. */
+function protocolLevel({ buffer, start, end }: Frame): number {
+  const nameEnd = start + 2 + (end - start >= 2 ? buffer.readUInt16BE(start) : 0)
+  if (nameEnd >= end) throw new FatalPacket('a CONNECT that ends too early')
+  const name = buffer.toString('latin1', start + 2, nameEnd)
+  const level = buffer[nameEnd] as number
+  if (name === 'MQTT') return level === 3 ? 0 : level
+  if (name === 'MQIsdp') return level === 3 ? level : 0
+  throw new FatalPacket('not the MQTT protocol [MQTT-3.1.2-1]')
+}
+
+function refuseLevel(connection: Connection, level: number): void {
+  if (level !== 5) return refuse(connection, connackCode.unacceptableProtocol)
+  connection.write(connackForLevel5)
+  connection.close('MQTT 5 is not supported yet')
+}
+
+/** The client id is the device's id; a client that will not come back may leave it to the server
+ * [MQTT-3.1.3-6, MQTT-3.1.3-8]. */
+function deviceOf({ clientId, clean }: IConnectPacket, randomId: () => string): string | undefined {
+  if (clientId === '') return clean ? `auto-${randomId()}` : undefined
+  return isId(clientId) ? clientId : undefined
+}
+
+function refuse(connection: Connection, code: number): void {
+  connection.write(writeConnack(code))
+  connection.close(`connection refused with code ${code}`)
+}
+
+function connackFor(error: unknown): number | undefined {
+  if (error instanceof StoreFailure) return connackCode.serverUnavailable
+  if (!(error instanceof Refusal)) return undefined
+  const action = errorCatalogue[error.code].mqtt
+  return action === 'connack4' ? connackCode.badCredentials : connackCode.notAuthorized
+}
+
+async function open(connection: Connection, packet: IConnectPacket, device: string) {
+  const { context } = connection
+  const token = packet.password?.toString() ?? connection.offeredToken
+  if (token === undefined) throw new Refusal('invalid-token', 'no token was given')
+  const identity = await context.identify(token)
+  mayLeaveWill(packet, identity)
+  if (connection.state !== 'connecting') return
+  const { user } = identity
+  const arrival = { user, device, durable: packet.clean === false, link: connection }
+  const { session, present } = await context.engine.attach(arrival)
+  // The peer may have gone, or another connection of the device come, meanwhile.
+  if (connection.state !== 'connecting') return context.engine.detach(session)
+  connection.identity = identity
+  connection.session = session
+  // One and a half times the keep-alive [MQTT-3.1.2-24].
+  connection.silenceMsMax = (packet.keepalive ?? 0) * 1500
+  introduce(connection, { packet, clientId: `${user}/${device}`, present })
+}
+
+/** A will may only speak of the user's own presence. */
+function mayLeaveWill({ will }: IConnectPacket, { user }: Identity): void {
+  if (will && will.topic !== `u/${user}/presence`) {
+    throw new Refusal('not-authorized', 'a will may be left on the own presence topic only')
+  }
+}
+
+interface Introduction {
+  readonly packet: IConnectPacket
+  readonly clientId: string
+  readonly present: boolean
+}
+
+/** Connects the client to aedes with a clean CONNECT: who it is was verified here, its silence is
+ * watched here, and whether a session is present is known here. */
+function introduce(connection: Connection, { packet, clientId, present }: Introduction): void {
+  const stream = new AedesStream({
+    packet: (frame) => {
+      if (frame.header >> 4 === packetType.connack) return welcome(connection, frame, present)
+      connection.write(Buffer.from(frame.buffer.subarray(frame.first, frame.end)))
+    },
+    closed: () => connection.close('aedes closed the connection'),
+    wanted: () => connection.release('aedes'),
+    isStalled: () => connection.isStalled(),
+  })
+  connection.aedesStream = stream
+  connection.context.aedes.handle(stream)
+  const { clean, will } = packet
+  stream.giveBytes(
+    mqtt.generate({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: 4,
+      clientId,
+      clean: clean ?? true,
+      keepalive: 0,
+      ...(will ? { will } : {}),
+    }),
+  )
+}
+
+function welcome(connection: Connection, { buffer, start }: Frame, present: boolean): void {
+  const code = buffer[start + 1] as number
+  if (code !== 0) return refuse(connection, code)
+  connection.write(writeConnack(0, present))
+  connection.opened()
+  connection.session?.start()
+  connection.release('answer')
+}

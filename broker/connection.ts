@@ -1,0 +1,272 @@
+// One client's connection: reads packets one after the other, in order, and gives each to the
+// handler of its kind. It stops reading while something before must be finished first, or while
+// the client does not take what is written to it. Rules live in the services, not here.
+
+import type { Duplex } from 'node:stream'
+import type { Delivery, Handover, Link } from '../services/delivery/delivery.ts'
+import type { Member } from '../services/delivery/room.ts'
+import type { Session } from '../services/delivery/session.ts'
+import type { BrokerContext, Identity } from './context.ts'
+import { encodeFor } from './deliver.ts'
+import type { AedesStream } from './edge/aedes-stream.ts'
+import { FatalPacket } from './edge/fatal-packet.ts'
+import type { Frame } from './edge/framer.ts'
+import { Framer } from './edge/framer.ts'
+import type { Outbox } from './edge/outbox.ts'
+import { writePublish } from './edge/packets.ts'
+
+/** `awaitingConnect`: nothing but CONNECT is accepted. `connecting`: CONNECT is being answered.
+ * `open`: the client is connected. `closing`: nothing more is read, what was written is on its way.
+ * `closed`: the socket is gone. */
+export type ConnectionState = 'awaitingConnect' | 'connecting' | 'open' | 'closing' | 'closed'
+
+/** Why reading waits. Several may hold at once. */
+export type Hold =
+  | 'answer'
+  | 'route'
+  | 'refusal'
+  | 'inFlight'
+  | 'log'
+  | 'aedes'
+  | 'unsent'
+  | 'shutdown'
+
+/** Handles one packet of the client. */
+export type PacketHandler = (connection: Connection, frame: Frame) => void
+
+const lingerMs = 1000
+
+export class Connection implements Link {
+  state: ConnectionState = 'awaitingConnect'
+  readonly context: BrokerContext
+  /** The client's address, for the log. */
+  readonly peer: string
+  /** A token that came with the WebSocket upgrade. */
+  readonly offeredToken: string | undefined
+  identity: Identity | undefined
+  session: Session | undefined
+  aedesStream: AedesStream | undefined
+  /** Longest silence the client may keep, ms; 0 for any [MQTT-3.1.2-24]. */
+  silenceMsMax = 0
+  /** Publishes that wait for their commit. */
+  inFlight = 0
+  /** A publish of this connection was given up: none that came after it may be stored, because the
+   * client will send them all again, in order. */
+  hasFailed = false
+  /** QoS 2 publishes between PUBREC and PUBREL, or on the way to it: the packet id, and whether the
+   * PUBREC was sent. */
+  readonly receivedQos2 = new Map<number, 'storing' | 'received'>()
+  /** Routes of topics this client published to. */
+  readonly routes = new Map<string, Member>()
+  /** In rounds of the timekeeper: when the connection was made, and when it was last heard of. */
+  readonly openedInRound: number
+  heardInRound: number
+  /** The round it is; shared by all connections. */
+  readonly #round: () => number
+  readonly #socket: Duplex
+  readonly #outbox: Outbox
+  readonly #framer: Framer
+  readonly #handle: PacketHandler
+  readonly #accepted: () => void
+  readonly #holds = new Set<Hold>()
+  #whenIdle: (() => void) | undefined
+  #inputEnded = false
+
+  constructor(parts: {
+    readonly context: BrokerContext
+    readonly socket: Duplex
+    readonly peer: string
+    readonly offeredToken: string | undefined
+    readonly handle: PacketHandler
+    /** Called when the client is connected. */
+    readonly accepted: () => void
+    readonly round: () => number
+  }) {
+    this.context = parts.context
+    this.peer = parts.peer
+    this.offeredToken = parts.offeredToken
+    this.#round = parts.round
+    this.openedInRound = parts.round()
+    this.heardInRound = this.openedInRound
+    this.#handle = parts.handle
+    this.#accepted = parts.accepted
+    this.#framer = new Framer(parts.context.limits.preConnectBytesMax)
+    this.#socket = parts.socket
+    this.#outbox = parts.context.postman.outbox(parts.socket, () => this.#drained())
+    this.#listen()
+  }
+
+  #listen(): void {
+    const socket = this.#socket
+    socket.on('data', (chunk: Buffer) => this.#received(chunk))
+    socket.on('drain', () => this.#drained())
+    socket.on('end', () => {
+      this.#inputEnded = true
+      this.#pump()
+    })
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => this.#gone())
+  }
+
+  /** Accepts packets of the size that connected clients may send. */
+  opened(): void {
+    this.state = 'open'
+    this.#accepted()
+    this.#framer.packetBytesMax = this.context.limits.packetBytesMax
+  }
+
+  /** Stops reading until `release` of the same reason. */
+  hold(reason: Hold): void {
+    this.#holds.add(reason)
+    this.#socket.pause()
+  }
+
+  release(reason: Hold): void {
+    if (this.#holds.delete(reason) && this.#holds.size === 0) this.#pump()
+  }
+
+  /** Runs the work once no publish of this connection waits for its commit; reading waits too.
+   * Keeps answers in the order of what they answer. */
+  whenNothingInFlight(work: () => void): void {
+    if (this.inFlight === 0) return work()
+    this.hold('refusal')
+    this.#whenIdle = work
+  }
+
+  /** A publish of this connection was answered. */
+  settledOne(): void {
+    this.inFlight--
+    if (this.inFlight * 2 <= this.context.limits.publishesInFlightMax) this.release('inFlight')
+    if (this.inFlight > 0 || this.#whenIdle === undefined) return
+    const work = this.#whenIdle
+    this.#whenIdle = undefined
+    work()
+    this.release('refusal')
+  }
+
+  write(packet: Buffer): void {
+    if (this.state === 'closed' || this.state === 'closing') return
+    this.#outbox.write(packet)
+  }
+
+  /** Ends the connection after what was written to it has been sent. */
+  close(reason: string): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.context.logger.debug({ peer: this.peer, user: this.identity?.user, reason }, 'closing')
+    this.#outbox.flush()
+    this.state = 'closing'
+    this.#leave()
+    this.#socket.end()
+    // Goes on reading, so that the peer sees the last packet before a reset, but not for long.
+    this.#socket.resume()
+    setTimeout(() => this.#socket.destroy(), lingerMs).unref()
+  }
+
+  /** Ends the connection because a publish of it could not be stored. */
+  fail(reason: string): void {
+    this.hasFailed = true
+    this.close(reason)
+  }
+
+  /** Ends the connection at once. */
+  destroy(reason: string): void {
+    this.context.logger.debug({ peer: this.peer, user: this.identity?.user, reason }, 'cutting')
+    this.#socket.destroy()
+  }
+
+  deliver(delivery: Delivery, handover: Handover): void {
+    this.write(encodeFor(delivery, handover))
+  }
+
+  notify(topic: string, payload: string): void {
+    this.write(writePublish(topic, payload, 0))
+  }
+
+  unsentBytes(): number {
+    return this.#outbox.unsentBytes()
+  }
+
+  takenOver(): void {
+    this.close('another connection of the device took its place')
+  }
+
+  /** Resolves when the socket is gone. */
+  closed(): Promise<void> {
+    if (this.#socket.closed) return Promise.resolve()
+    return new Promise((resolve) => this.#socket.once('close', () => resolve()))
+  }
+
+  /** Whether something keeps this connection from being read. */
+  isHeld(): boolean {
+    return this.#holds.size > 0
+  }
+
+  /** Bytes the socket has taken so far. */
+  takenBytes(): number {
+    return this.#outbox.takenBytes()
+  }
+
+  /** Whether the socket has more to send than it takes. */
+  isStalled(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  #received(chunk: Buffer): void {
+    this.heardInRound = this.#round()
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.#framer.push(chunk)
+    this.#pump()
+  }
+
+  /** The socket takes more. */
+  #drained(): void {
+    this.release('unsent')
+    this.aedesStream?.drained()
+    this.session?.drained()
+  }
+
+  /** Handles packets until there is none, or something holds. */
+  #pump(): void {
+    try {
+      while (this.#holds.size === 0 && this.state !== 'closing' && this.state !== 'closed') {
+        // A client that does not take its answers is not read: its answers would pile up.
+        if (this.isStalled()) return this.hold('unsent')
+        if (!this.context.log.hasRoom()) return this.#waitForLog()
+        const frame = this.#framer.next()
+        if (frame === undefined) return this.#starved()
+        this.#handle(this, frame)
+      }
+    } catch (error) {
+      if (!(error instanceof FatalPacket)) throw error
+      this.close(error.message)
+    }
+  }
+
+  #waitForLog(): void {
+    this.hold('log')
+    this.context.log.onRoom(() => this.release('log'))
+  }
+
+  #starved(): void {
+    if (this.#inputEnded) this.close('the client closed the connection')
+    else if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  #gone(): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    this.#leave()
+  }
+
+  /** Leaves session and aedes, once. */
+  #leave(): void {
+    const { session, aedesStream, context } = this
+    this.session = undefined
+    this.aedesStream = undefined
+    aedesStream?.destroy()
+    if (session === undefined) return
+    context.engine.detach(session).catch((err: unknown) => {
+      context.logger.warn({ err, user: session.user }, 'a session was not closed properly')
+    })
+  }
+}

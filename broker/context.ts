@@ -1,0 +1,44 @@
+// What the handlers of the broker share: the services, the bounds, aedes.
+
+import type { Aedes } from 'aedes'
+import type { Logger } from '../protocol/logger.ts'
+import type { Routes } from '../services/access/routes.ts'
+import type { Engine } from '../services/delivery/engine.ts'
+import type { Log } from '../services/log/log.ts'
+import type { Postman } from './edge/outbox.ts'
+
+/** Who a token speaks for; `expiresAt` in ms since the epoch. */
+export interface Identity {
+  readonly user: string
+  readonly expiresAt: number
+}
+
+export interface BrokerLimits {
+  /** Largest payload of a chat message, bytes; above it the message is refused and explained. */
+  readonly payloadBytesMax: number
+  /** Largest packet, bytes; above it the connection ends. */
+  readonly packetBytesMax: number
+  /** The same before the client is connected. */
+  readonly preConnectBytesMax: number
+  readonly connectionsMax: number
+  /** How long a peer may take until it is connected, ms. */
+  readonly connectTimeoutMs: number
+  /** Most publishes of one connection that wait for their commit. */
+  readonly publishesInFlightMax: number
+  /** How long a socket may take no bytes while there are some for it, ms. */
+  readonly stalledTimeoutMs: number
+}
+
+export interface BrokerContext {
+  readonly engine: Engine
+  readonly log: Log
+  readonly routes: Routes
+  /** Verifies a token and that its user exists; throws `Refusal`. */
+  readonly identify: (token: string) => Promise<Identity>
+  readonly aedes: Aedes
+  readonly postman: Postman
+  readonly logger: Logger
+  readonly limits: BrokerLimits
+  /** An id that nobody else has. */
+  readonly randomId: () => string
+}

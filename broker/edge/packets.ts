@@ -1,0 +1,117 @@
+// The bytes of the packets the edge writes and reads itself, MQTT 3.1.1. Everything else is
+// parsed and written by mqtt-packet.
+
+import { isUtf8 } from 'node:buffer'
+import type { Frame } from './framer.ts'
+
+/** Control packet types [MQTT-2.2.1]. */
+export const packetType = {
+  connect: 1,
+  connack: 2,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  subscribe: 8,
+  suback: 9,
+  unsubscribe: 10,
+  unsuback: 11,
+  pingreq: 12,
+  disconnect: 14,
+} as const
+
+/** A PUBLISH as it came. `payload` lies in the frame's buffer: use it before the next frame. */
+export interface PublishPacket {
+  readonly topic: string
+  readonly qos: 0 | 1 | 2
+  /** 0 at QoS 0. */
+  readonly packetId: number
+  readonly payload: Buffer
+}
+
+/** Reads a PUBLISH. Returns what is wrong with it as text when it breaks MQTT 3.1.1. */
+export function readPublish(frame: Frame): PublishPacket | string {
+  const { header, buffer, start, end } = frame
+  const qos = (header >> 1) & 3
+  if (qos === 3) return 'QoS 3 [MQTT-3.3.1-4]'
+  if (qos === 0 && (header & 8) !== 0) return 'DUP at QoS 0 [MQTT-3.3.1-2]'
+  if (end - start < 2) return 'a PUBLISH without a topic'
+  const topicEnd = start + 2 + buffer.readUInt16BE(start)
+  const payloadStart = qos === 0 ? topicEnd : topicEnd + 2
+  if (payloadStart > end) return 'a PUBLISH that ends too early'
+  const packetId = qos === 0 ? 0 : buffer.readUInt16BE(topicEnd)
+  if (qos > 0 && packetId === 0) return 'packet id 0 [MQTT-2.3.1-1]'
+  const topicBytes = buffer.subarray(start + 2, topicEnd)
+  if (!isUtf8(topicBytes)) return 'a topic that is not UTF-8 [MQTT-1.5.3-1]'
+  const payload = buffer.subarray(payloadStart, end)
+  return { topic: topicBytes.toString(), qos: qos as 0 | 1 | 2, packetId, payload }
+}
+
+/** The packet id of an acknowledgement; undefined when it is not one of two bytes. */
+export function readPacketId({ buffer, start, end }: Frame): number | undefined {
+  return end - start === 2 ? buffer.readUInt16BE(start) : undefined
+}
+
+/** PUBACK, PUBREC, PUBREL or PUBCOMP. */
+export function writeAcknowledgement(type: number, packetId: number): Buffer {
+  const packet = Buffer.allocUnsafe(4)
+  // PUBREL has reserved flags 0010 [MQTT-3.6.1-1].
+  packet[0] = (type << 4) | (type === packetType.pubrel ? 2 : 0)
+  packet[1] = 2
+  packet[2] = packetId >> 8
+  packet[3] = packetId & 0xff
+  return packet
+}
+
+/** CONNACK with a 3.1.1 return code. */
+export function writeConnack(returnCode: number, sessionPresent = false): Buffer {
+  return Buffer.from([0x20, 2, sessionPresent ? 1 : 0, returnCode])
+}
+
+/** SUBACK; codes are granted QoS or 128. */
+export function writeSuback(packetId: number, codes: readonly number[]): Buffer {
+  const length = remainingLength(2 + codes.length)
+  return Buffer.from([0x90, ...length, packetId >> 8, packetId & 0xff, ...codes])
+}
+
+export function writeUnsuback(packetId: number): Buffer {
+  return Buffer.from([0xb0, 2, packetId >> 8, packetId & 0xff])
+}
+
+/** A PUBLISH of QoS 1 with packet id 0, to be copied for each receiver, or of QoS 0. */
+export function writePublish(topic: string, payload: string, qos: 0 | 1): Buffer {
+  const topicLength = Buffer.byteLength(topic)
+  const length = remainingLength(2 + topicLength + (qos === 0 ? 0 : 2) + Buffer.byteLength(payload))
+  const variableStart = 1 + length.length
+  const payloadStart = variableStart + 2 + topicLength + (qos === 0 ? 0 : 2)
+  const packet = Buffer.allocUnsafe(payloadStart + Buffer.byteLength(payload))
+  packet[0] = 0x30 | (qos << 1)
+  packet.set(length, 1)
+  packet.writeUInt16BE(topicLength, variableStart)
+  packet.write(topic, variableStart + 2)
+  if (qos > 0) packet.writeUInt16BE(0, payloadStart - 2)
+  packet.write(payload, payloadStart)
+  return packet
+}
+
+/** A copy of a QoS 1 PUBLISH made by `writePublish`, for one receiver. */
+export function addressPublish(template: Buffer, packetId: number, dup: boolean): Buffer {
+  const packet = Buffer.allocUnsafe(template.length)
+  template.copy(packet)
+  if (dup) packet[0] = (packet[0] as number) | 8
+  let at = 1
+  while ((packet[at] as number) >= 0x80) at++
+  at++
+  packet.writeUInt16BE(packetId, at + 2 + packet.readUInt16BE(at))
+  return packet
+}
+
+/** The variable-length field [MQTT-2.2.3]. */
+function remainingLength(length: number): number[] {
+  const bytes: number[] = []
+  for (let rest = length; ; rest >>= 7) {
+    if (rest < 0x80) return [...bytes, rest]
+    bytes.push((rest & 0x7f) | 0x80)
+  }
+}

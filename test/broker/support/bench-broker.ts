@@ -1,0 +1,181 @@
+// A broker over memory ports and a scripted log store, and clients that speak in raw packets, for
+// the tests of what a connection does with the bytes it reads.
+
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import mqtt from 'mqtt-packet'
+import { type Broker, makeBroker } from '../../../broker/broker.ts'
+import type { BrokerLimits } from '../../../broker/context.ts'
+import { Refusal } from '../../../protocol/errors.ts'
+import { makeRoutes } from '../../../services/access/routes.ts'
+import { makeConversations } from '../../../services/conversations/conversations.ts'
+import { makeLog } from '../../../services/log/log.ts'
+import { makeQuietLogger, makeWorld, type World } from '../../services/delivery/support/devices.ts'
+import { portsOf } from '../../services/delivery/support/memory-ports.ts'
+import { until } from '../../support/until.ts'
+
+interface Owner {
+  teardown(work: () => Promise<void> | void): void
+}
+
+export interface BenchBroker {
+  readonly broker: Broker
+  readonly world: World
+  readonly port: number
+  /** Texts that were stored, in order. */
+  readonly stored: string[]
+  /** Requests that were handed to the log. */
+  readonly asked: () => number
+  /** The store waits until `release`. */
+  hold(): void
+  release(): void
+}
+
+const limits: BrokerLimits = {
+  payloadBytesMax: 1000,
+  packetBytesMax: 4096,
+  preConnectBytesMax: 1024,
+  connectionsMax: 100,
+  connectTimeoutMs: 5000,
+  publishesInFlightMax: 8,
+  stalledTimeoutMs: 30_000,
+}
+
+/** Starts a broker; every token is the id of its user, and `x` is no token. */
+export async function makeBenchBroker(
+  t: Owner,
+  more: Partial<BrokerLimits> = {},
+): Promise<BenchBroker> {
+  const world = makeWorld(t)
+  const { memory, engine } = world
+  const logger = makeQuietLogger()
+  const stored: string[] = []
+  let gate: Promise<void> = Promise.resolve()
+  let open = () => {}
+  let asked = 0
+  const log = makeLog(
+    {
+      store: {
+        read: portsOf(memory).readLog,
+        async append(batch, at) {
+          await gate
+          return batch.map(({ conversation, from, body }) => {
+            stored.push((JSON.parse(`{${body.fields}}`) as { text: string }).text)
+            return { kind: 'appended', seq: memory.append(conversation, from).seq, at }
+          })
+        },
+      },
+      clock: () => 0,
+      logger,
+      announce: engine.announce,
+    },
+    { queueMax: 1000, queueBytesMax: 1_000_000, batchMax: 100, waitMs: 10_000 },
+  )
+  const conversations = makeConversations({
+    store: portsOf(memory).conversations,
+    announce: (change) => void engine.membershipChanged(change),
+    random: () => Buffer.alloc(12),
+  })
+  const broker = await makeBroker({
+    engine,
+    log: {
+      ...log,
+      append(request) {
+        asked++
+        log.append(request)
+      },
+    },
+    routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
+    identify: async (token) => {
+      if (token === 'x') throw new Refusal('invalid-token')
+      return { user: token, expiresAt: Number.POSITIVE_INFINITY }
+    },
+    logger,
+    limits: { ...limits, ...more },
+    clock: () => 0,
+    randomId: () => 'random',
+  })
+  const port = await broker.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(async () => {
+    open()
+    await broker.close(1000)
+  })
+  return {
+    broker,
+    world,
+    port,
+    stored,
+    asked: () => asked,
+    hold() {
+      gate = new Promise((resolve) => {
+        open = resolve
+      })
+    },
+    release: () => open(),
+  }
+}
+
+export interface RawClient {
+  readonly socket: Socket
+  readonly packets: mqtt.Packet[]
+  send(...packets: (mqtt.Packet | Buffer)[]): void
+  /** Waits for a packet of the kind and returns all of that kind. */
+  got(cmd: mqtt.Packet['cmd'], count?: number): Promise<mqtt.Packet[]>
+  readonly isClosed: () => boolean
+}
+
+/** Opens a connection that has sent nothing yet. */
+export async function openRaw(t: Owner, port: number): Promise<RawClient> {
+  const socket = connect({ host: '127.0.0.1', port })
+  const parser = mqtt.parser({ protocolVersion: 4 })
+  const packets: mqtt.Packet[] = []
+  let isClosed = false
+  parser.on('packet', (packet) => packets.push(packet))
+  socket.on('data', (chunk) => parser.parse(chunk))
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    isClosed = true
+  })
+  t.teardown(() => void socket.destroy())
+  await once(socket, 'connect')
+  const of = (cmd: string) => packets.filter((packet) => packet.cmd === cmd)
+  return {
+    socket,
+    packets,
+    send(...all) {
+      const bytes = all.map((it) => (Buffer.isBuffer(it) ? it : mqtt.generate(it)))
+      socket.write(Buffer.concat(bytes))
+    },
+    async got(cmd, count = 1) {
+      await until(`${count} ${cmd}`, () => of(cmd).length >= count, 5000)
+      return of(cmd)
+    },
+    isClosed: () => isClosed,
+  }
+}
+
+export function connectPacket(user: string, more: Partial<mqtt.IConnectPacket> = {}): mqtt.Packet {
+  return {
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: 4,
+    clientId: 'phone',
+    clean: true,
+    keepalive: 0,
+    username: user,
+    password: Buffer.from(user),
+    ...more,
+  } as mqtt.Packet
+}
+
+/** Opens a connection and waits for its CONNACK. */
+export async function connectRaw(t: Owner, port: number, user: string): Promise<RawClient> {
+  const client = await openRaw(t, port)
+  client.send(connectPacket(user))
+  await client.got('connack')
+  return client
+}
+
+export function publish(topic: string, payload: string, messageId: number): mqtt.Packet {
+  return { cmd: 'publish', topic, payload, qos: 1, dup: false, retain: false, messageId }
+}

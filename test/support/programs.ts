@@ -1,0 +1,69 @@
+// Programs that some tests need and that do not come with npm: which of them are here, and the
+// reason to skip by where one is not. `.ci/run` installs them all, and there a skip is a failure.
+
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+const debianPackages = {
+  mosquitto_pub: 'mosquitto-clients',
+  mosquitto_sub: 'mosquitto-clients',
+  mosquitto: 'mosquitto',
+  'redis-server': 'redis-server',
+  chromium: 'chromium',
+} as const
+
+/** A program that tests may need; `paho` is a python3 that can import paho.mqtt. */
+export type ProgramName = keyof typeof debianPackages | 'paho'
+
+/** `command` is the path to start; without it `skip` says what to install. */
+export type Program =
+  | { readonly command: string; readonly skip: false }
+  | { readonly command: undefined; readonly skip: string }
+
+/** Finds a program. Pass `skip` to a test: `t.test('…', { skip: program.skip }, …)`. */
+export function requireProgram(name: ProgramName): Program {
+  if (name === 'paho') return findPaho()
+  const command = candidates(name).find(isExecutable)
+  if (command !== undefined) return { command, skip: false }
+  return { command: undefined, skip: `needs ${name} (apt-get install ${debianPackages[name]})` }
+}
+
+/** The first reason to skip among several programs; false when all are here. */
+export function skipWithout(...names: readonly ProgramName[]): string | false {
+  for (const name of names) {
+    const { skip } = requireProgram(name)
+    if (skip !== false) return skip
+  }
+  return false
+}
+
+/** PARLEY_PYTHON, or else the first python3 of PATH that has paho: a version manager's python often
+ * hides the distribution's, which is the one with the package. */
+function findPaho(): Program {
+  const named = process.env.PARLEY_PYTHON
+  const pythons = named ? [named] : candidates('python3').filter(isExecutable)
+  const command = pythons.find(hasPaho)
+  if (command !== undefined) return { command, skip: false }
+  return { command: undefined, skip: 'needs paho-mqtt (apt-get install python3-paho-mqtt)' }
+}
+
+function hasPaho(python: string): boolean {
+  const script = 'import paho.mqtt.client'
+  return spawnSync(python, ['-c', script], { stdio: 'ignore', timeout: 20_000 }).status === 0
+}
+
+/** Where the program may be. Daemons of Debian live in folders that a user's PATH may lack. */
+function candidates(program: string): readonly string[] {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
+  return [...new Set(folders)].filter((folder) => folder !== '').map((f) => join(f, program))
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
