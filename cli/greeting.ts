@@ -1,0 +1,79 @@
+// What `parley serve` prints once it listens: the addresses, one parseable line each, and two
+// commands to paste.
+
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { Settings } from '../config/schema.ts'
+import { settingDescriptions } from '../config/schema.ts'
+import type { ListenAddress } from './server-file.ts'
+import { connectHost, listenUrl } from './server-file.ts'
+
+interface Listening {
+  readonly mqtt: ListenAddress | undefined
+  readonly http: ListenAddress | undefined
+}
+
+export interface GreetingInput {
+  readonly version: string
+  readonly settings: Settings
+  readonly listening: Listening
+  /** Whether `mosquitto_pub` can be pasted; else MQTT.js' own command is shown. */
+  readonly hasMosquitto: boolean
+}
+
+/** The lines, each with its line feed. */
+export function greeting({ version, settings, listening, hasMosquitto }: GreetingInput): string {
+  const { mqtt, http } = listening
+  const lines = [`Parley ${version}`]
+  if (mqtt !== undefined) lines.push(`listening ${listenUrl('mqtt', mqtt)}`)
+  if (http !== undefined) lines.push(`listening ${listenUrl('http', http)}  (${doors(settings)})`)
+  lines.push(`data folder ${settings.data}`)
+  if (mqtt !== undefined && settings.roles.includes('api')) {
+    lines.push('make a user with a token, and send a message:')
+    lines.push(`  npx parley user add alice${data(settings)} && ${tokenCommand(settings)}`)
+    lines.push(`  ${publishCommand(mqtt, hasMosquitto)}`)
+  }
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+function doors({ roles }: Settings): string {
+  const socket = roles.includes('broker') ? ['WebSocket at /mqtt'] : []
+  const api = roles.includes('api') ? ['API at /v1', 'documentation at /docs'] : []
+  return [...socket, ...api].join(', ')
+}
+
+function tokenCommand(settings: Settings): string {
+  return `TOKEN=$(npx parley token alice${data(settings)})`
+}
+
+/** ` --data FOLDER`, where the folder is not the one a command would look into. */
+function data(settings: Settings): string {
+  const standard = settingDescriptions.find(({ key }) => key === 'data')?.default
+  return settings.data === standard ? '' : ` --data ${quote(settings.data)}`
+}
+
+function quote(text: string): string {
+  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}
+
+function publishCommand(mqtt: ListenAddress, hasMosquitto: boolean): string {
+  const program = hasMosquitto ? 'mosquitto_pub' : 'npx mqtt pub'
+  const address = `-h ${connectHost(mqtt.host)} -p ${mqtt.port}`
+  return `${program} ${address} -u alice -P "$TOKEN" -q 1 -t u/alice/msg -m 'hello'`
+}
+
+/** Whether a program is in one of the folders of PATH. */
+export function isOnPath(program: string, path: string): boolean {
+  return path
+    .split(delimiter)
+    .some((folder) => folder !== '' && isExecutable(join(folder, program)))
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,227 @@
+// The composition root: the only file that picks plugins and connects services to each other.
+
+import { randomBytes } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
+import type { Logger as PinoLogger } from 'pino'
+import { makeBroker } from '../broker/broker.ts'
+import type { Identity } from '../broker/context.ts'
+import type { Settings } from '../config/schema.ts'
+import { loadAdminToken, loadKeys } from '../plugins/keys-file/keys-file.ts'
+import type { SqliteStore } from '../plugins/store-sqlite/store.ts'
+import { openSqliteStore } from '../plugins/store-sqlite/store.ts'
+import { systemClock } from '../protocol/clock.ts'
+import { Refusal } from '../protocol/errors.ts'
+import { makeRoutes } from '../services/access/routes.ts'
+import { makeAccounts } from '../services/auth/accounts.ts'
+import { makePasswords } from '../services/auth/passwords.ts'
+import type { Tokens } from '../services/auth/tokens.ts'
+import { makeTokens } from '../services/auth/tokens.ts'
+import type { MembershipChange } from '../services/conversations/conversations.ts'
+import { makeConversations } from '../services/conversations/conversations.ts'
+import { makeEngine } from '../services/delivery/engine.ts'
+import type { HttpApi } from '../services/http/http.ts'
+import { makeHttp } from '../services/http/http.ts'
+import { makeHealth } from '../services/log/health.ts'
+import { makeLog } from '../services/log/log.ts'
+import type { Administration } from './administration-port.ts'
+import { makeBareServer } from './bare-server.ts'
+import type { ListenAddress } from './server-file.ts'
+import { version } from './version.ts'
+
+export interface RunningServer {
+  readonly mqtt: ListenAddress | undefined
+  readonly http: ListenAddress | undefined
+  /** Resolves with what ended the server by itself; never while it works. */
+  readonly failed: Promise<Error>
+  /** Accepts nobody new, finishes what was begun within `drainTimeoutMs`, and frees everything. */
+  close(): Promise<void>
+}
+
+/** What is closed when the server stops, in reverse order of its making. */
+type Closing = (() => Promise<void> | void)[]
+
+const healthCheckMs = 2000
+/** HTTP connections there is room for when WebSockets take all that the broker allows. */
+const requestSocketsMax = 500
+const rateLimits = { register: 10, token: 30 }
+
+/** Starts every role of the settings in this process. Rejects, with everything closed again, when
+ * the data folder, a key or a port cannot be had. */
+export async function startServer(settings: Settings, logger: PinoLogger): Promise<RunningServer> {
+  const closing: Closing = []
+  const close = async () => {
+    for (const part of closing.splice(0).reverse()) await part()
+  }
+  try {
+    return { ...(await start(settings, logger, closing)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+type Started = Omit<RunningServer, 'close'>
+
+async function start(settings: Settings, logger: PinoLogger, closing: Closing): Promise<Started> {
+  let chat: Chat | undefined
+  const store = await openSqliteStore({
+    folder: settings.data,
+    clock: systemClock,
+    failed: (reason) => chat?.log.persistence.failed(reason),
+  })
+  closing.push(() => store.close())
+  const tokens = makeTokens({
+    ...tokenOptions(settings),
+    keys: await loadKeys(settings.data),
+    clock: systemClock,
+  })
+  const made = makeChat(store, settings, logger)
+  chat = made
+  closing.push(
+    () => made.health.close(),
+    () => made.engine.close(),
+  )
+  const foundation: Foundation = { settings, logger, store, tokens, chat: made, closing }
+  const httpServer = await makeHttpDoor(foundation)
+  const mqtt = settings.roles.includes('broker')
+    ? await openBroker(foundation, httpServer.server)
+    : undefined
+  const { host } = settings
+  const http = { host, ...(await httpServer.listen({ host, port: settings.httpPort })) }
+  return { mqtt, http, failed: store.broken }
+}
+
+interface Foundation {
+  readonly settings: Settings
+  readonly logger: PinoLogger
+  readonly store: SqliteStore
+  readonly tokens: Tokens
+  readonly chat: Chat
+  readonly closing: Closing
+}
+
+type Chat = ReturnType<typeof makeChat>
+
+/** The log, the delivery engine and what stands around them. */
+function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
+  const follow = async (change: MembershipChange) => {
+    try {
+      await log.attempt(() => engine.membershipChanged(change))
+    } catch (err) {
+      logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
+    }
+  }
+  const engine = makeEngine(
+    {
+      devices: store.devices,
+      conversations: store.conversations,
+      readLog: store.log.read,
+      logger,
+    },
+    settings,
+  )
+  const log = makeLog(
+    { store: store.log, clock: systemClock, logger, announce: engine.announce },
+    {
+      queueMax: settings.appendQueueMax,
+      queueBytesMax: settings.appendQueueBytesMax,
+      batchMax: settings.appendBatchMax,
+      waitMs: settings.appendWaitMs,
+    },
+  )
+  const conversations = makeConversations({
+    store: store.conversations,
+    announce: (change) => void follow(change),
+    random: randomBytes,
+  })
+  return {
+    engine,
+    log,
+    conversations,
+    routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
+    health: makeHealth({
+      persistence: log.persistence,
+      check: () => store.check(),
+      everyMs: healthCheckMs,
+    }),
+  }
+}
+
+async function openBroker(foundation: Foundation, server: HttpServer): Promise<ListenAddress> {
+  const { settings, logger, store, tokens, chat, closing } = foundation
+  const identify = async (token: string): Promise<Identity> => {
+    const identity = await tokens.verify(token)
+    if (await store.users.userExists(identity.user)) return identity
+    throw new Refusal('not-authorized', 'the user of the token does not exist')
+  }
+  const broker = await makeBroker({
+    ...chat,
+    identify,
+    logger,
+    clock: systemClock,
+    limits: settings,
+    randomId: () => randomBytes(12).toString('base64url'),
+  })
+  closing.push(() => broker.close(settings.drainTimeoutMs))
+  broker.attach(server)
+  const { host } = settings
+  return { host, port: await broker.listen({ host, port: settings.mqttPort }) }
+}
+
+type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>
+
+/** The HTTP server: with the API, or for WebSockets only. */
+async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
+  const { settings, closing } = foundation
+  const door = settings.roles.includes('api') ? await makeApi(foundation) : makeBareServer()
+  closing.push(() => door.close())
+  return door
+}
+
+async function makeApi({ settings, logger, store, tokens, chat }: Foundation): Promise<HttpApi> {
+  return makeHttp({
+    accounts: makeAccounts({ users: store.users, tokens, passwords: makePasswords() }),
+    tokens,
+    conversations: chat.conversations,
+    readLog: chat.log.read,
+    health: () => {
+      const reasons = chat.health.reasons()
+      return { ready: reasons.length === 0, reasons }
+    },
+    adminToken: settings.adminToken?.reveal() ?? (await loadAdminToken(settings.data)),
+    issuerInfo: { issuer: settings.issuer, audience: settings.audience },
+    registration: settings.registration,
+    rateLimits,
+    connectionsMax: settings.connectionsMax + requestSocketsMax,
+    logger,
+    version,
+  })
+}
+
+/** Opens the data folder of a stopped server for administration. Rejects with `FolderInUse` when a
+ * process has it open. */
+export async function openLocalAdministration(settings: Settings): Promise<Administration> {
+  const store = await openSqliteStore({ folder: settings.data, clock: systemClock })
+  const tokens = makeTokens({
+    ...tokenOptions(settings),
+    keys: await loadKeys(settings.data),
+    clock: systemClock,
+  })
+  const accounts = makeAccounts({ users: store.users, tokens, passwords: makePasswords() })
+  const conversations = makeConversations({
+    store: store.conversations,
+    announce: () => {},
+    random: randomBytes,
+  })
+  return {
+    addUser: (user, password) => accounts.addUser(user, password),
+    issueToken: (user, ttlSeconds) => accounts.tokenFor(user, ttlSeconds),
+    addGroup: async (request) =>
+      void (await conversations.createGroup({ by: undefined, ...request })),
+    close: () => store.close(),
+  }
+}
+
+function tokenOptions({ issuer, audience, tokenTtlSeconds }: Settings) {
+  return { issuer, audience, ttlSeconds: tokenTtlSeconds }
+}
