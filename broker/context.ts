@@ -25,7 +25,7 @@ export interface BrokerLimits {
   readonly connectTimeoutMs: number
   /** Most publishes of one connection that wait for their commit. */
   readonly publishesInFlightMax: number
-  /** How long a socket may take no bytes while there are some for it, ms. */
+  /** How long a socket may leave what was written to it in one turn untaken, ms. */
   readonly stalledTimeoutMs: number
 }
 

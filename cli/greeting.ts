@@ -69,7 +69,8 @@ export function isOnPath(program: string, path: string): boolean {
     .some((folder) => folder !== '' && isExecutable(join(folder, program)))
 }
 
-function isExecutable(file: string): boolean {
+/** Whether this user may start the file. */
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
     return true

@@ -21,7 +21,7 @@ export const connectionsCheckMs = 5_000
  * answer; above the times a request or an idle connection may take. Sockets upgraded to WebSocket
  * are exempt: ws lifts it. ms. */
 export const socketTimeoutMs = 75_000
-/** The longest an answer may take, above the wait for a password's hash (3.5 s); ms. */
+/** The longest an answer may take, above the wait for a password's hash (9 s); ms. */
 export const handlerTimeoutMs = 20_000
 /** How long `close` waits for answers under way before it cuts them off; ms. */
 export const closeGraceMs = 5_000

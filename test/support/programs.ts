@@ -2,8 +2,8 @@
 // reason to skip by where one is not. `.ci/run` installs them all, and there a skip is a failure.
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { isExecutable } from '../../cli/greeting.ts'
 
 const debianPackages = {
   mosquitto_pub: 'mosquitto-clients',
@@ -57,13 +57,4 @@ function hasPaho(python: string): boolean {
 function candidates(program: string): readonly string[] {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
   return [...new Set(folders)].filter((folder) => folder !== '').map((f) => join(f, program))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
