@@ -19,6 +19,8 @@ export interface Broker {
   listen(address: { readonly host: string; readonly port: number }): Promise<number>
   /** Accepts MQTT over WebSocket at `/mqtt` of this server. */
   attach(server: HttpServer): void
+  /** Takes in a client that came through another door; false when there is no room. */
+  admit: Admit
   connections(): number
   /** Accepts nobody new, answers the publishes that were read, waiting `drainMs` at most, and
    * closes all connections. */
@@ -67,6 +69,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       return portOf(server)
     },
     attach: (server) => attachWebSocket(server, admit, limits),
+    admit,
     connections: () => connections.size,
     async close(drainMs) {
       accepting = false
