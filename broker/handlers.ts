@@ -6,7 +6,8 @@ import type { Connection, PacketHandler } from './connection.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { packetType } from './edge/packets.ts'
-import { handlePublish, handlePubrel } from './publish.ts'
+import { handlePubrel } from './exactly-once.ts'
+import { handlePublish } from './publish.ts'
 import { handleSubscribe, handleUnsubscribe } from './subscribe.ts'
 
 const toAedes: PacketHandler = (connection, frame) => {

@@ -10,27 +10,44 @@ export type Leaf = 'msg' | 'receipt' | 'typing' | 'event' | 'error'
 const userLeaves: ReadonlySet<string> = new Set(['msg', 'receipt', 'typing', 'event', 'error'])
 const groupLeaves: ReadonlySet<string> = new Set(['msg', 'receipt', 'typing'])
 
-/** Where a PUBLISH is addressed. `malformed` breaks MQTT or the bound on topics and ends the
- * connection; `other` is a well-formed topic apps cannot publish to. */
+/** What an app can publish to a conversation: a message, how far its user has read, that its user
+ * is typing. */
+type PublishLeaf = 'msg' | 'read' | 'typing'
+
+const publishLeaves: ReadonlySet<string> = new Set(['msg', 'read', 'typing'])
+
+/** Where a PUBLISH is addressed. `sync`: a device says how far it is. `plain`: a topic below `t/`,
+ * which is not chat. `malformed` breaks MQTT or the bound on topics and ends the connection;
+ * `other` is a well-formed topic apps cannot publish to. */
 export type PublishTopic =
-  | { readonly kind: 'direct'; readonly peer: string }
-  | { readonly kind: 'group'; readonly group: string }
+  | { readonly kind: 'direct'; readonly peer: string; readonly leaf: PublishLeaf }
+  | { readonly kind: 'group'; readonly group: string; readonly leaf: PublishLeaf }
+  | { readonly kind: 'sync'; readonly user: string }
+  | { readonly kind: 'plain' }
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed'; readonly reason: string }
 
 const other: PublishTopic = { kind: 'other' }
+const plain: PublishTopic = { kind: 'plain' }
 
 /** Reads the topic name of a PUBLISH. A topic with a wildcard, a `$` at its start, a NUL, of zero
  * length or above `topicBytesMax` is malformed [MQTT-3.3.2-2, MQTT-4.7.3-1, MQTT-4.7.3-2]. */
 export function parsePublishTopic(topic: string): PublishTopic {
   const reason = malformation(topic)
   if (reason !== undefined) return { kind: 'malformed', reason }
+  if (topic.startsWith('t/')) return plain
   const levels = topic.split('/')
   const [root, name, leaf] = levels
-  if (levels.length !== 3 || leaf !== 'msg' || name === undefined || !isId(name)) return other
-  if (root === 'u') return { kind: 'direct', peer: name }
-  if (root === 'g') return { kind: 'group', group: name }
+  if (levels.length !== 3 || name === undefined || leaf === undefined || !isId(name)) return other
+  if (root === 'u' && leaf === 'sync') return { kind: 'sync', user: name }
+  if (!isPublishLeaf(leaf)) return other
+  if (root === 'u') return { kind: 'direct', peer: name, leaf }
+  if (root === 'g') return { kind: 'group', group: name, leaf }
   return other
+}
+
+function isPublishLeaf(leaf: string): leaf is PublishLeaf {
+  return publishLeaves.has(leaf)
 }
 
 function malformation(topic: string): string | undefined {

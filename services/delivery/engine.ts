@@ -237,15 +237,16 @@ function rejoin(session: Session, member: Member, cursors: ReadonlyMap<string, C
   const cursor = cursors.get(room.conversation.id)
   const kept = Math.max(cursor?.acked ?? 0, joinedSeq)
   const acked = qos === 0 ? room.head : kept
-  session.listen(room, { qos, acked, sent: Math.max(cursor?.sent ?? 0, acked) })
+  session.listen(member, { qos, acked, sent: Math.max(cursor?.sent ?? 0, acked) })
 }
 
 /** A connected user became a member: the sessions that subscribe to it listen from the join on. */
-function admit(guest: ConnectedUser, { room, joinedSeq }: Member): void {
+function admit(guest: ConnectedUser, member: Member): void {
+  const { room, joinedSeq } = member
   for (const session of guest.sessions) {
     const qos = session.subscriptions.messageQos(room.conversation)
     if (qos === undefined || session.positions.has(room)) continue
-    session.listen(room, { qos, acked: joinedSeq, sent: joinedSeq })
+    session.listen(member, { qos, acked: joinedSeq, sent: joinedSeq })
   }
 }
 

@@ -12,12 +12,13 @@ export interface Room {
   head: number
   /** The listening sessions' positions. */
   readonly positions: Set<Position>
-  /** Connected users who are members; the room is dropped with the last. */
-  members: number
+  /** The members who are connected; the room is dropped with the last. */
+  readonly members: Set<Member>
 }
 
 /** A connected user's part in a room. */
 export interface Member {
+  readonly user: string
   readonly room: Room
   readonly joinedSeq: number
   /** False once the user left; routes that were remembered check it. */
@@ -39,6 +40,7 @@ export interface Listener {
 /** `acked ≤ sent ≤ room.head`. Entries go out strictly by `sent + 1`. */
 export class Position implements CursorSource {
   readonly session: Listener
+  readonly member: Member
   readonly room: Room
   qos: 0 | 1
   /** Everything up to here is acknowledged, or needs no acknowledgement. */
@@ -52,11 +54,12 @@ export class Position implements CursorSource {
 
   constructor(
     session: Listener,
-    room: Room,
+    member: Member,
     start: { readonly qos: 0 | 1; readonly acked: number; readonly sent: number },
   ) {
     this.session = session
-    this.room = room
+    this.member = member
+    this.room = member.room
     this.qos = start.qos
     this.acked = start.acked
     this.sent = start.acked

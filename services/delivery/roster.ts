@@ -1,7 +1,7 @@
 // Who is connected, and of which conversations they are members: the memory that answers "may this
 // user publish here?" and "who listens here?" without asking the store. Follows membership changes.
 
-import type { Entry } from '../../protocol/entry.ts'
+import type { Conversation, Entry } from '../../protocol/entry.ts'
 import type { ConversationStore, Membership } from '../conversations/ports.ts'
 import type { Member, Room } from './room.ts'
 import type { Session } from './session.ts'
@@ -44,7 +44,10 @@ export function makeRoster(store: ConversationStore): Roster {
   const rooms = makeRooms()
 
   const add = (guest: Guest, membership: Membership): Member => {
-    const member = { room: rooms.enter(membership), joinedSeq: membership.joinedSeq, active: true }
+    const { joinedSeq } = membership
+    const room = rooms.open(membership)
+    const member: Member = { user: guest.user, room, joinedSeq, active: true }
+    room.members.add(member)
     guest.memberships.set(membership.conversation.id, member)
     return member
   }
@@ -53,7 +56,7 @@ export function makeRoster(store: ConversationStore): Roster {
     member.active = false
     guest.memberships.delete(member.room.conversation.id)
     for (const session of guest.sessions) session.ignore(member.room)
-    rooms.leave(member.room)
+    rooms.leave(member)
   }
 
   const arrive = (user: string): Guest => {
@@ -138,16 +141,17 @@ function makeRooms() {
         if (--watchers === 0) announced.clear()
       }
     },
-    enter({ conversation, head }: Membership): Room {
+    open({ conversation, head }: Membership): Room {
       const { id } = conversation
-      const room = rooms.get(id) ?? { conversation, head, positions: new Set(), members: 0 }
+      const room = rooms.get(id) ?? makeRoom(conversation)
       rooms.set(id, room)
       room.head = Math.max(room.head, head, announced.get(id) ?? 0)
-      room.members++
       return room
     },
-    leave(room: Room): void {
-      if (--room.members === 0) rooms.delete(room.conversation.id)
+    leave(member: Member): void {
+      const { members, conversation } = member.room
+      members.delete(member)
+      if (members.size === 0) rooms.delete(conversation.id)
     },
     of({ conversation, seq }: Entry): Room | undefined {
       const room = rooms.get(conversation)
@@ -156,6 +160,10 @@ function makeRooms() {
       return room
     },
   }
+}
+
+function makeRoom(conversation: Conversation): Room {
+  return { conversation, head: 0, positions: new Set(), members: new Set() }
 }
 
 function ignore(): void {}

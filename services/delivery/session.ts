@@ -6,7 +6,7 @@ import type { Entry } from '../../protocol/entry.ts'
 import type { Cursors } from './cursors.ts'
 import type { Link } from './delivery.ts'
 import { Delivery } from './delivery.ts'
-import type { Listener, Room } from './room.ts'
+import type { Listener, Member, Room } from './room.ts'
 import { Position } from './room.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { Turns } from './turns.ts'
@@ -75,9 +75,10 @@ export class Session implements Listener {
   }
 
   /** Listens to a room from a position on; `sent` is how far an earlier connection was sent it. */
-  listen(room: Room, start: { qos: 0 | 1; acked: number; sent: number }): void {
+  listen(member: Member, start: { qos: 0 | 1; acked: number; sent: number }): void {
     if (this.state === 'closed') return
-    const position = new Position(this, room, start)
+    const { room } = member
+    const position = new Position(this, member, start)
     this.positions.set(room, position)
     room.positions.add(position)
     if (position.isBehind()) this.#fallBehind(position)

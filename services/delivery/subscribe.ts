@@ -79,7 +79,7 @@ export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber
         // Entries that came meanwhile are above `head`: they are caught up with.
         const member = roster.get(session.user)?.memberships.get(room.conversation.id)
         if (member?.room === room && !session.positions.has(room)) {
-          session.listen(room, { qos, acked: head, sent: head })
+          session.listen(member, { qos, acked: head, sent: head })
         }
       }
       return answers

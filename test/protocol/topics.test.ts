@@ -22,8 +22,12 @@ t.test('a topic that was built from an id parses into that id', async (t) => {
   holds(
     t,
     fc.property(anyId, (id) => {
-      assert.deepEqual(parsePublishTopic(userTopic(id, 'msg')), { kind: 'direct', peer: id })
-      assert.deepEqual(parsePublishTopic(groupTopic(id, 'msg')), { kind: 'group', group: id })
+      for (const leaf of ['msg', 'read', 'typing'] as const) {
+        assert.deepEqual(parsePublishTopic(`u/${id}/${leaf}`), { kind: 'direct', peer: id, leaf })
+        assert.deepEqual(parsePublishTopic(`g/${id}/${leaf}`), { kind: 'group', group: id, leaf })
+      }
+      assert.deepEqual(parsePublishTopic(`u/${id}/sync`), { kind: 'sync', user: id })
+      assert.deepEqual(parsePublishTopic(`t/${id}`), { kind: 'plain' })
     }),
   )
 })
@@ -81,7 +85,16 @@ t.test(
   async (t) => {
     const others = [
       ...['u', 'u/', 'u//msg', 'u/bob', 'u/bob/', 'u/bob/msg/', '/u/bob/msg', 'u/bob/msg/x'],
-      ...['u/bob/MSG', 'U/bob/msg', 'g/team/event', 'u/bob/receipt', 'p/bob', 't/x', '/', 'a$b'],
+      ...[
+        'u/bob/MSG',
+        'U/bob/msg',
+        'g/team/event',
+        'u/bob/receipt',
+        'p/bob',
+        'g/a/sync',
+        '/',
+        'a$b',
+      ],
       ...['u/b ob/msg', 'u/b$ob/msg', 'g/\u200b/msg', `u/${'x'.repeat(129)}/msg`, 'x/bob/msg'],
     ]
     for (const topic of others) t.strictSame(parsePublishTopic(topic), { kind: 'other' }, topic)

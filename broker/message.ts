@@ -1,0 +1,119 @@
+// A message: from its PUBLISH to the log. It is answered after its commit.
+
+import type { MessageBody } from '../protocol/entry.ts'
+import { parsePayload } from '../protocol/envelope.ts'
+import type { PublishTopic } from '../protocol/topics.ts'
+import type { Route } from '../services/access/routes.ts'
+import type { Member } from '../services/delivery/room.ts'
+import type { Session } from '../services/delivery/session.ts'
+import type { AppendRequest, AppendResult } from '../services/log/log.ts'
+import type { Head } from './answer.ts'
+import { acknowledge, refuse } from './answer.ts'
+import type { Connection } from './connection.ts'
+import type { PublishPacket } from './edge/packets.ts'
+
+/** Topics whose route is remembered for one connection. */
+const routesMax = 256
+
+/** A publish on its way through the log. */
+class PendingPublish implements AppendRequest {
+  readonly conversation: string
+  readonly from: string
+  readonly body: MessageBody
+  readonly #connection: Connection
+  readonly #head: Head
+
+  constructor(
+    connection: Connection,
+    head: Head,
+    message: Pick<AppendRequest, 'conversation' | 'from' | 'body'>,
+  ) {
+    this.#connection = connection
+    this.#head = head
+    this.conversation = message.conversation
+    this.from = message.from
+    this.body = message.body
+  }
+
+  isAbandoned(): boolean {
+    return this.#connection.hasFailed
+  }
+
+  settled(result: AppendResult): void {
+    const connection = this.#connection
+    if (result.kind === 'failed') connection.fail('the message could not be stored')
+    else acknowledge(connection, this.#head)
+    connection.settledOne()
+  }
+}
+
+interface Message {
+  readonly head: PublishPacket
+  readonly session: Session
+  readonly body: MessageBody
+}
+
+/** The membership behind a topic this connection has published messages to. */
+export function rememberedRoute(connection: Connection, topic: string): Member | undefined {
+  const member = connection.routes.get(topic)
+  return member?.active ? member : undefined
+}
+
+/** Takes a message for a conversation the sender is known to be a member of, or for a topic that
+ * is yet to be routed. */
+export function handleMessage(
+  connection: Connection,
+  packet: PublishPacket,
+  to: Member | PublishTopic,
+): void {
+  const { session, context } = connection
+  if (session === undefined) return
+  const { payloadBytesMax } = context.limits
+  if (packet.payload.length > payloadBytesMax) {
+    const detail = `${packet.payload.length} bytes; ${payloadBytesMax} are accepted`
+    return refuse(connection, packet, { code: 'payload-too-large', detail })
+  }
+  const parsed = parsePayload(packet.payload)
+  if (parsed.kind === 'invalid') {
+    return refuse(connection, packet, { code: 'invalid-payload', detail: parsed.detail })
+  }
+  const message = { head: packet, session, body: parsed.body }
+  if ('room' in to) return append(connection, message, to)
+  const route = context.routes.resolve(session, to)
+  if (!(route instanceof Promise)) return follow(connection, message, route)
+  awaitRoute(connection, message, route)
+}
+
+/** Reading waits while the store is asked, so that the messages of a publisher stay in order. */
+function awaitRoute(connection: Connection, message: Message, route: Promise<Route>): void {
+  connection.hold('route')
+  route
+    .then((found) => follow(connection, message, found))
+    .catch((err: unknown) => {
+      connection.context.logger.debug({ err }, 'a publish could not be routed')
+      connection.fail('the message could not be stored')
+    })
+    .finally(() => connection.release('route'))
+}
+
+function follow(connection: Connection, message: Message, route: Route): void {
+  if (route.kind === 'refused') {
+    return refuse(connection, message.head, { code: route.code })
+  }
+  const { routes } = connection
+  if (routes.size >= routesMax) routes.clear()
+  routes.set(message.head.topic, route.member)
+  append(connection, message, route.member)
+}
+
+function append(connection: Connection, { head, session, body }: Message, member: Member): void {
+  const { log, limits } = connection.context
+  const { qos, packetId } = head
+  if (connection.hasFailed) return
+  if (qos === 2) connection.receivedQos2.set(packetId, 'storing')
+  connection.inFlight++
+  const { id: conversation } = member.room.conversation
+  const message = { conversation, from: session.user, body }
+  log.append(new PendingPublish(connection, { qos, packetId }, message))
+  if (connection.inFlight >= limits.publishesInFlightMax) connection.hold('inFlight')
+}
