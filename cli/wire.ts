@@ -126,6 +126,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
       queueMax: settings.appendQueueMax,
       queueBytesMax: settings.appendQueueBytesMax,
       batchMax: settings.appendBatchMax,
+      gatherMs: settings.appendGatherMs,
       waitMs: settings.appendWaitMs,
     },
   )

@@ -97,6 +97,11 @@ const settingsSchema = Type.Object(
       'Most bytes of messages that wait for the store; at least payloadBytesMax.',
     ),
     appendBatchMax: count('messages', [1, 500, 10_000], 'Most messages of one commit.'),
+    appendGatherMs: count(
+      'ms',
+      [0, 4, 100],
+      'How long a commit waits for further messages while they keep coming; 0: not at all.',
+    ),
     appendWaitMs: count(
       'ms',
       [100, 10_000, hour],

@@ -6,6 +6,7 @@ import type { Clock } from '../../protocol/clock.ts'
 import type { Entry, NewEntry } from '../../protocol/entry.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import { makeGathering } from './gathering.ts'
 import type { Persistence } from './persistence.ts'
 import { makePersistence } from './persistence.ts'
 import type { AppendOutcome, LogStore } from './ports.ts'
@@ -29,6 +30,8 @@ export interface LogOptions {
   readonly queueBytesMax: number
   /** Most entries of one transaction. */
   readonly batchMax: number
+  /** Longest wait of a commit for further requests, ms; see `Gathering`. */
+  readonly gatherMs: number
   /** How long a request waits for a failing store before it fails, ms. */
   readonly waitMs: number
 }
@@ -69,6 +72,7 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
   const { store, clock } = parts
   const persistence = makePersistence(parts)
   const settle = makeSettler(parts, persistence)
+  const gathering = makeGathering(options.gatherMs)
   let queue: AppendRequest[] = []
   /** When each request of `queue` came. */
   let queuedAt: number[] = []
@@ -113,6 +117,7 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
 
   const run = async () => {
     while (queue.length > 0) {
+      await gathering.wait(() => queue.length)
       const batch = takeBatch()
       const watch = setInterval(abandonAll, options.waitMs + graceMs, batch)
       await settle(batch, batch.oldest + options.waitMs)

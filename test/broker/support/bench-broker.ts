@@ -69,7 +69,7 @@ export async function makeBenchBroker(
       logger,
       announce: engine.announce,
     },
-    { queueMax: 1000, queueBytesMax: 1_000_000, batchMax: 100, waitMs: 10_000 },
+    { queueMax: 1000, queueBytesMax: 1_000_000, batchMax: 100, gatherMs: 0, waitMs: 10_000 },
   )
   const conversations = makeConversations({
     store: portsOf(memory).conversations,

@@ -37,7 +37,14 @@ function setup(options: Partial<LogOptions> = {}): Setup {
     add: (text, more) => it.log.append(request(seen, text, more)),
     log: makeLog(
       { store, clock: () => it.now, logger, announce },
-      { queueMax: 1000, queueBytesMax: 1_000_000, batchMax: 100, waitMs: 1000, ...options },
+      {
+        queueMax: 1000,
+        queueBytesMax: 1_000_000,
+        batchMax: 100,
+        gatherMs: 0,
+        waitMs: 1000,
+        ...options,
+      },
     ),
   }
   return it
@@ -307,7 +314,7 @@ t.test('reads go to the store as they are', async (t) => {
     return []
   }
   const parts = { store, clock: () => 0, logger: makeNotebook(), announce: () => {} }
-  const log = makeLog(parts, { queueMax: 1, queueBytesMax: 1, batchMax: 1, waitMs: 1 })
+  const log = makeLog(parts, { queueMax: 1, queueBytesMax: 1, batchMax: 1, gatherMs: 0, waitMs: 1 })
   t.same(await log.read('g:a', { after: 3, limit: 2 }), [])
   t.same(asked, [['g:a', { after: 3, limit: 2 }]])
 })
