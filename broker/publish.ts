@@ -8,6 +8,7 @@ import type { Frame } from './edge/framer.ts'
 import { readPublish } from './edge/packets.ts'
 import { isRepeated } from './exactly-once.ts'
 import { handleMessage, rememberedRoute } from './message.ts'
+import { handleSync } from './sync.ts'
 
 /** Takes a PUBLISH. Throws `FatalPacket` when it ends the connection. */
 export function handlePublish(connection: Connection, frame: Frame): void {
@@ -21,5 +22,6 @@ export function handlePublish(connection: Connection, frame: Frame): void {
   if ((topic.kind === 'direct' || topic.kind === 'group') && topic.leaf === 'msg') {
     return handleMessage(connection, packet, topic)
   }
+  if (topic.kind === 'sync') return handleSync(connection, packet, topic.user)
   refuse(connection, packet, { code: 'unknown-topic' })
 }

@@ -117,6 +117,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
       conversations: store.conversations,
       readLog: store.log.read,
       logger,
+      clock: systemClock,
     },
     settings,
   )

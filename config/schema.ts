@@ -123,6 +123,11 @@ const settingsSchema = Type.Object(
       'A connection that does not take what was written to it in one turn for so long is cut.',
     ),
     cursorFlushMs: count('ms', [10, 1000, 60_000], 'How often cursors are written to the store.'),
+    sessionExpirySeconds: count(
+      'seconds',
+      [60, 2_592_000, 315_360_000],
+      'How long a durable device may stay away before its subscriptions and cursors go.',
+    ),
     drainTimeoutMs: count('ms', [0, 5000, hour], 'Longest wait for pending work when stopping.'),
   },
   { additionalProperties: false },

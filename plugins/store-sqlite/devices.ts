@@ -4,6 +4,7 @@
 import type {
   Cursor,
   CursorUpdate,
+  DeviceName,
   DeviceState,
   StoredDevice,
   Subscription,
@@ -16,6 +17,8 @@ import type { Transact } from './transaction.ts'
 export interface DeviceWrites {
   saveDevice(state: DeviceState, at: number): void
   forgetDevice(user: string, device: string): void
+  saveLastSeen(devices: readonly DeviceName[], at: number): void
+  expireDevices(before: number, limit: number): number
   saveCursors(updates: readonly CursorUpdate[]): void
 }
 
@@ -35,6 +38,11 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
   const selectDevice = driver.prepare<{ key: number }>(
     'SELECT key FROM devices WHERE user = ? AND device = ?',
   )
+  const updateLastSeen = driver.prepare(
+    'UPDATE devices SET last_seen = max(last_seen, ?) WHERE user = ? AND device = ?',
+  )
+  const deleteExpired = driver.prepare(`
+    DELETE FROM devices WHERE key IN (SELECT key FROM devices WHERE last_seen < ? LIMIT ?)`)
   const deleteCursor = driver.prepare('DELETE FROM cursors WHERE device = ? AND conversation = ?')
   const insertSet = (set: string) =>
     driver.prepare(`
@@ -64,6 +72,12 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
     forgetDevice(user, device) {
       transact(() => deleteDevice.run([user, device]))
     },
+    saveLastSeen(devices, at) {
+      transact(() => {
+        for (const { user, device } of devices) updateLastSeen.run([at, user, device])
+      })
+    },
+    expireDevices: (before, limit) => transact(() => deleteExpired.run([before, limit]).changes),
     saveCursors(updates) {
       transact(() => {
         for (const update of updates) {

@@ -7,7 +7,7 @@ import type { Clock } from '../../protocol/clock.ts'
 import { OperatorFault, StoreFailure } from '../../protocol/failure.ts'
 import type { UserStore } from '../../services/auth/ports.ts'
 import type { ConversationStore } from '../../services/conversations/ports.ts'
-import type { DeviceStore } from '../../services/delivery/ports.ts'
+import type { DeviceName, DeviceStore } from '../../services/delivery/ports.ts'
 import type { LogStore } from '../../services/log/ports.ts'
 import type { OpenDriver } from './connect.ts'
 import { connect, loadDriver } from './connect.ts'
@@ -172,6 +172,8 @@ function makeStore(
       find: (user, device) => read((from) => from.findDevice(user, device)),
       save: (state) => write('saveDevice', state, clock()),
       forget: (user, device) => write('forgetDevice', user, device),
+      saveLastSeen: (devices, at) => write('saveLastSeen', devices.map(nameOf), at),
+      expire: (before, limit) => write('expireDevices', before, limit),
       saveCursors: (updates) => write('saveCursors', updates),
     },
     users: {
@@ -186,6 +188,11 @@ function makeStore(
       return closing
     },
   }
+}
+
+/** Only what can travel to the writer thread. */
+function nameOf({ user, device }: DeviceName): DeviceName {
+  return { user, device }
 }
 
 function makeConversationStore(read: Read, write: Write, clock: Clock): ConversationStore {

@@ -27,7 +27,7 @@ const dirtyMax = 500_000
 /** Makes the write-behind. The set of moved positions is bounded by the positions of the sessions
  * that are connected, plus those that left while the store failed. */
 export function makeCursors(
-  store: DeviceStore,
+  store: Pick<DeviceStore, 'saveCursors'>,
   logger: Logger,
   { flushMs }: { readonly flushMs: number },
 ): Cursors {

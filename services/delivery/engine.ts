@@ -1,6 +1,7 @@
 // The delivery engine: opens and closes device sessions, and hands every stored entry to the
 // sessions that listen. It keeps who is connected in memory and everything else in the store.
 
+import type { Clock } from '../../protocol/clock.ts'
 import type { Entry } from '../../protocol/entry.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
@@ -13,6 +14,8 @@ import type { Cursors } from './cursors.ts'
 import { makeCursors } from './cursors.ts'
 import type { Link } from './delivery.ts'
 import { Delivery } from './delivery.ts'
+import type { LastSeen } from './last-seen.ts'
+import { makeLastSeen } from './last-seen.ts'
 import { makeLocks } from './locks.ts'
 import type { Cursor, DeviceStore, StoredDevice } from './ports.ts'
 import type { Member } from './room.ts'
@@ -23,6 +26,8 @@ import { Session } from './session.ts'
 import type { SubscribeRequest } from './subscribe.ts'
 import { makeSubscriber } from './subscribe.ts'
 import { makeSubscriptions } from './subscriptions.ts'
+import type { Sync } from './sync.ts'
+import { makeSync } from './sync.ts'
 import type { Turns } from './turns.ts'
 import { makeTurns } from './turns.ts'
 
@@ -31,10 +36,13 @@ export interface EngineParts {
   readonly conversations: ConversationStore
   readonly readLog: LogStore['read']
   readonly logger: Logger
+  readonly clock: Clock
 }
 
 export interface EngineOptions extends SessionOptions {
   readonly cursorFlushMs: number
+  /** How long a device may stay away before its session ends, seconds. */
+  readonly sessionExpirySeconds: number
 }
 
 interface Arrival {
@@ -59,6 +67,8 @@ export interface Engine {
     requests: readonly SubscribeRequest[],
   ): Promise<readonly (0 | 1 | 128)[]>
   unsubscribe(session: Session, filters: readonly string[]): Promise<void>
+  /** Sets a session's positions as the device says; see `Sync`. */
+  readonly sync: Sync
   /** The session's membership in a conversation, from memory; undefined when its user is none. */
   member(session: Session, conversation: string): Member | undefined
   /** A stored entry, for all who listen here. Entries may come twice or out of order. */
@@ -79,6 +89,7 @@ const arrivingMax = 10_000
 interface Context extends EngineParts {
   readonly roster: Roster
   readonly cursors: Cursors
+  readonly lastSeen: LastSeen
   readonly turns: Turns
   readonly options: EngineOptions
 }
@@ -86,7 +97,12 @@ interface Context extends EngineParts {
 export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
   const roster = makeRoster(parts.conversations)
   const cursors = makeCursors(parts.devices, parts.logger, { flushMs: options.cursorFlushMs })
-  const context: Context = { ...parts, options, roster, cursors, turns: makeTurns(readsPerTurn) }
+  const lastSeen = makeLastSeen(
+    { ...parts, connected: () => durableSessions(roster) },
+    { expiryMs: options.sessionExpirySeconds * 1000 },
+  )
+  const turns = makeTurns(readsPerTurn)
+  const context: Context = { ...parts, options, roster, cursors, lastSeen, turns }
   const { attach, detach } = makeDoor(context)
   const notify = makeNotifier(context)
 
@@ -106,6 +122,7 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     attach,
     detach,
     ...makeSubscriber(parts.devices, roster),
+    sync: makeSync(parts.devices, roster),
     member: (session, conversation) => roster.get(session.user)?.memberships.get(conversation),
     announce(entry) {
       const room = roster.roomOf(entry)
@@ -130,13 +147,20 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
       const sessions = [...roster.users()].flatMap((user) => [...user.sessions])
       await Promise.all(sessions.map(detach))
       await cursors.close()
+      await lastSeen.close()
     },
+  }
+}
+
+function* durableSessions(roster: Roster): Iterable<Session> {
+  for (const { sessions } of roster.users()) {
+    for (const session of sessions) if (session.durable) yield session
   }
 }
 
 /** Opening and closing of sessions, one after the other for each device. */
 function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
-  const { roster, cursors } = context
+  const { roster, cursors, lastSeen } = context
   const withLock = makeLocks()
   const sessions = new Map<string, { readonly session: Session; readonly guest: ConnectedUser }>()
   let arriving = 0
@@ -147,7 +171,10 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
     session.close()
     sessions.delete(key)
     guest.sessions.delete(session)
-    if (session.durable) await cursors.flush(session.positions.values())
+    if (session.durable) {
+      lastSeen.seen(session)
+      await cursors.flush(session.positions.values())
+    }
     roster.leave(guest)
   }
 
@@ -223,9 +250,16 @@ function makeSession(
       turns,
       read: (conversation, after, limit) => readLog(conversation, { after, limit, bytesMax }),
       readFailed: (err) => logger.debug({ err }, 'catch-up waits for the store'),
+      caughtUp: tellCaughtUp,
     },
     options,
   )
+}
+
+function tellCaughtUp({ user, link, subscriptions }: Session): boolean {
+  if (!subscriptions.hasUserLeaf('event')) return false
+  link.notify(userTopic(user, 'event'), JSON.stringify({ type: 'caughtUp' }))
+  return true
 }
 
 /** A device that is back goes on at its cursor; a conversation it has none for is younger than its

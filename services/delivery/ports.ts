@@ -21,10 +21,13 @@ export interface StoredDevice {
   readonly cursors: readonly Cursor[]
 }
 
-/** What a device is to be stored with. */
-export interface DeviceState {
+export interface DeviceName {
   readonly user: string
   readonly device: string
+}
+
+/** What a device is to be stored with. */
+export interface DeviceState extends DeviceName {
   readonly subscriptions: readonly Subscription[]
   /** Cursors to set, up or down. */
   readonly cursors?: readonly Cursor[]
@@ -32,10 +35,7 @@ export interface DeviceState {
   readonly dropped?: readonly string[]
 }
 
-export interface CursorUpdate extends Cursor {
-  readonly user: string
-  readonly device: string
-}
+export interface CursorUpdate extends Cursor, DeviceName {}
 
 export interface DeviceStore {
   /** The stored device; undefined when it was never seen, or was forgotten. */
@@ -45,6 +45,11 @@ export interface DeviceStore {
   save(device: DeviceState): Promise<void>
   /** Removes the device and all its cursors; nothing happens when it is unknown. */
   forget(user: string, device: string): Promise<void>
+  /** Notes that these devices were here at a time, ms since the epoch; unknown ones are skipped. */
+  saveLastSeen(devices: readonly DeviceName[], at: number): Promise<void>
+  /** Forgets devices that were last here before a time, ms since the epoch, `limit` at most.
+   * Resolves with their number. */
+  expire(before: number, limit: number): Promise<number>
   /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown
    * or of a conversation the user has left is skipped. */
   saveCursors(updates: readonly CursorUpdate[]): Promise<void>

@@ -27,6 +27,8 @@ export interface SessionParts {
   readonly read: (conversation: string, after: number, limit: number) => Promise<readonly Entry[]>
   /** Told when a read failed; the session tries again at the next wake-up. */
   readonly readFailed: (error: unknown) => void
+  /** Told when everything that was missed was sent; false if the device does not listen to that. */
+  readonly caughtUp: (session: Session) => boolean
 }
 
 interface Identity {
@@ -57,6 +59,10 @@ export class Session implements Listener {
   readonly #parts: SessionParts
   readonly #options: SessionOptions
   #reading = false
+  /** The device was not told yet that it has everything it missed. */
+  #owesCaughtUp = true
+  /** Where to start in rooms that are not subscribed to yet, as the device said. */
+  #starts: Map<Room, number> | undefined
 
   constructor(identity: Identity, parts: SessionParts, options: SessionOptions) {
     this.user = identity.user
@@ -84,6 +90,43 @@ export class Session implements Listener {
     if (position.isBehind()) this.#fallBehind(position)
   }
 
+  /** Moves the position in a room, up or down; without a position there, it will start here. */
+  reposition(member: Member, acked: number): void {
+    const position = this.positions.get(member.room)
+    if (position === undefined) {
+      this.#starts ??= new Map()
+      this.#starts.set(member.room, acked)
+      return
+    }
+    if (position.acked === acked) return
+    // A new position, so that what the old one has on its way does not move this one.
+    this.ignore(member.room)
+    this.listen(member, { qos: position.qos, acked, sent: acked })
+  }
+
+  /** Where to start in a room that is newly subscribed to: at its head, if the device has not said
+   * otherwise. */
+  startIn(room: Room): number {
+    return this.#starts?.get(room) ?? room.head
+  }
+
+  /** The device is to be told when it has everything. */
+  oweCaughtUp(): void {
+    this.#owesCaughtUp = true
+    this.#settleUp()
+  }
+
+  /** The session's subscriptions have changed. */
+  subscribed(): void {
+    this.#settleUp()
+  }
+
+  #settleUp(): void {
+    if (this.#owesCaughtUp && this.state === 'live') {
+      this.#owesCaughtUp = !this.#parts.caughtUp(this)
+    }
+  }
+
   /** Stops listening to a room. What is unacknowledged of it moves no cursor any more. */
   ignore(room: Room): void {
     const position = this.positions.get(room)
@@ -91,6 +134,7 @@ export class Session implements Listener {
     this.positions.delete(room)
     room.positions.delete(position)
     this.#behind.delete(position)
+    this.#starts?.delete(room)
   }
 
   /** A new entry of a room this session listens to. */
@@ -119,10 +163,14 @@ export class Session implements Listener {
   /** Compares all positions with their rooms' heads: the repair for announcements that were lost.
    * Without traffic to the client. */
   repair(): void {
+    this.#findBehind()
+    if (this.state === 'live' || this.state === 'catchingUp') this.#proceed()
+  }
+
+  #findBehind(): void {
     for (const position of this.positions.values()) {
-      if (position.isBehind() && !this.#behind.has(position)) this.#fallBehind(position)
+      if (position.isBehind()) this.#behind.add(position)
     }
-    if (this.state === 'catchingUp') this.#catchUp()
   }
 
   /** Leaves all rooms; nothing is sent after this. */
@@ -164,12 +212,14 @@ export class Session implements Listener {
     const { windowEntriesMax, windowBytesMax } = this.#options
     if (this.#window.free() * 2 < windowEntriesMax) return
     if (this.link.unsentBytes() * 2 > windowBytesMax) return
+    this.#findBehind()
     this.#proceed()
   }
 
   #proceed(): void {
     this.state = this.#behind.size > 0 ? 'catchingUp' : 'live'
     if (this.state === 'catchingUp') this.#catchUp()
+    else this.#settleUp()
   }
 
   #catchUp(): void {
@@ -195,8 +245,10 @@ export class Session implements Listener {
   #nextBehind(): Position | undefined {
     if (this.state !== 'catchingUp') return undefined
     const [position] = this.#behind
-    if (position === undefined) this.state = 'live'
-    else if (!this.#hasRoom()) this.state = 'windowFull'
+    if (position === undefined) {
+      this.state = 'live'
+      this.#settleUp()
+    } else if (!this.#hasRoom()) this.state = 'windowFull'
     else return position
     return undefined
   }

@@ -69,19 +69,20 @@ export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber
         const qos = session.subscriptions.messageQos(room.conversation)
         const position = session.positions.get(room)
         if (qos === undefined) continue
-        if (position === undefined) starts.push({ room, qos, head: room.head })
+        if (position === undefined) starts.push({ room, qos, from: session.startIn(room) })
         else position.qos = qos
       }
       // Apps subscribe anew at each connect: what is known is not written again.
       const isNew = session.subscriptions.version() > before || starts.length > 0
       if (isNew) await store(session, starts, [])
-      for (const { room, qos, head } of starts) {
-        // Entries that came meanwhile are above `head`: they are caught up with.
+      for (const { room, qos, from } of starts) {
+        // Entries that came meanwhile are above it: they are caught up with.
         const member = roster.get(session.user)?.memberships.get(room.conversation.id)
         if (member?.room === room && !session.positions.has(room)) {
-          session.listen(member, { qos, acked: head, sent: head })
+          session.listen(member, { qos, acked: from, sent: from })
         }
       }
+      session.subscribed()
       return answers
     },
     async unsubscribe(session, filters) {
@@ -101,9 +102,9 @@ export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber
 interface Start {
   readonly room: Room
   readonly qos: 0 | 1
-  readonly head: number
+  readonly from: number
 }
 
-function cursorOf({ room, head }: Start): Cursor {
-  return { conversation: room.conversation.id, acked: head, sent: head }
+function cursorOf({ room, from }: Start): Cursor {
+  return { conversation: room.conversation.id, acked: from, sent: from }
 }

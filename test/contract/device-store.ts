@@ -9,6 +9,41 @@ import { town, withGroup } from './engine.ts'
 export async function testDeviceStore(t: Test, makeEngine: MakeEngine): Promise<void> {
   await t.test('DeviceStore: devices', (t) => testDevices(t, makeEngine))
   await t.test('DeviceStore: cursors', (t) => testCursors(t, makeEngine))
+  await t.test('DeviceStore: expiry', (t) => testExpiry(t, makeEngine))
+}
+
+async function testExpiry(t: Test, makeEngine: MakeEngine): Promise<void> {
+  const later = Date.now() + 1_000_000
+  const names = (...devices: string[]) => devices.map((device) => ({ user: 'alice', device }))
+
+  await t.test('forgets devices that were last seen before a time, with cursors', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    const state = { user: 'alice', subscriptions, cursors: [cursor('g:a', 1), cursor('g:b', 1)] }
+    for (const device of ['laptop', 'tablet']) await devices.save({ ...state, device })
+    await devices.saveLastSeen(names('phone', 'tablet', 'unknown'), later)
+    t.equal(await devices.expire(later, 10), 1)
+    t.equal(await devices.find('alice', 'laptop'), undefined)
+    t.not(await devices.find('alice', 'tablet'), undefined)
+    await devices.save({ user: 'alice', device: 'laptop', subscriptions })
+    t.strictSame((await devices.find('alice', 'laptop'))?.cursors, [])
+  })
+
+  await t.test('forgets as many as asked for, and says how many', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    for (const device of ['laptop', 'tablet']) {
+      await devices.save({ user: 'alice', device, subscriptions })
+    }
+    t.equal(await devices.expire(later, 2), 2)
+    t.equal(await devices.expire(later, 2), 1)
+    t.equal(await devices.expire(later, 2), 0)
+  })
+
+  await t.test('when a device was seen never moves back', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    await devices.saveLastSeen(names('phone'), later)
+    await devices.saveLastSeen(names('phone'), 1)
+    t.equal(await devices.expire(later, 2), 0)
+  })
 }
 
 const subscriptions = [

@@ -28,7 +28,7 @@ export async function makeBystanders(t: Owner, server: TestServer): Promise<Byst
       await carol.mqtt.publishAsync(topic, text, { qos: 1 })
       const count = said.length
       await until(`the bystanders have ${text}`, () =>
-        [carol, dave].every((client) => client.received.length >= count),
+        [carol, dave].every((client) => client.messages.length >= count),
       )
       t.same(dave.texts(), said, 'dave heard exactly what carol said')
       t.same(carol.texts(), said, 'so did her own device')

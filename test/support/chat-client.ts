@@ -16,9 +16,11 @@ interface Received {
 export interface ChatClient {
   readonly mqtt: MqttClient
   readonly received: Received[]
+  /** What was received under a `msg` leaf. */
+  readonly messages: Received[]
   /** Whether the server said that it knew the device. */
   readonly sessionPresent: boolean
-  /** Texts received under a topic, in order. */
+  /** Texts of messages received, under this topic only if one is given, in order. */
   texts(topic?: string): unknown[]
   close(): Promise<void>
 }
@@ -48,8 +50,11 @@ export async function connectDevice(
     ...options,
   })
   const received: Received[] = []
+  const messages: Received[] = []
   client.on('message', (topic, payload, { qos, dup }) => {
-    received.push({ topic, payload, qos, dup, json: parse(payload) })
+    const message = { topic, payload, qos, dup, json: parse(payload) }
+    received.push(message)
+    if (topic.endsWith('/msg')) messages.push(message)
   })
   t.teardown(() => client.endAsync(true))
   const { sessionPresent } = await new Promise<{ sessionPresent: boolean }>((resolve, reject) => {
@@ -61,9 +66,10 @@ export async function connectDevice(
   return {
     mqtt: client,
     received,
+    messages,
     sessionPresent,
     texts: (topic) =>
-      received
+      messages
         .filter((message) => topic === undefined || message.topic === topic)
         .map((message) => message.json.text),
     close: () => client.endAsync(),

@@ -10,7 +10,7 @@ import { makeQuietLogger, never } from './support/devices.ts'
 
 interface Setup {
   readonly writes: (readonly CursorUpdate[])[]
-  readonly store: DeviceStore
+  readonly store: Pick<DeviceStore, 'saveCursors'>
   readonly warnings: string[]
   failures: number
   /** Awaited by each write. */
@@ -19,16 +19,12 @@ interface Setup {
 
 function setup(): Setup {
   const warnings: string[] = []
-  const unused = () => Promise.reject(new Error('not needed'))
   const it: Setup = {
     writes: [],
     warnings,
     failures: 0,
     pace: async () => {},
     store: {
-      find: unused,
-      save: unused,
-      forget: unused,
       async saveCursors(updates) {
         await it.pace()
         if (it.failures > 0) {

@@ -40,8 +40,14 @@ export function makeWorld(
   const memory = makeMemory()
   const warnings: string[] = []
   const engine = makeEngine(
-    { ...portsOf(memory), logger: makeQuietLogger(warnings) },
-    { windowEntriesMax: 16, windowBytesMax: 10_000, cursorFlushMs: never, ...options },
+    { ...portsOf(memory), logger: makeQuietLogger(warnings), clock: () => 0 },
+    {
+      windowEntriesMax: 16,
+      windowBytesMax: 10_000,
+      cursorFlushMs: never,
+      sessionExpirySeconds: never,
+      ...options,
+    },
   )
   t.teardown(() => engine.close())
   return {

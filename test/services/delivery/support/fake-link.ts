@@ -14,7 +14,10 @@ export interface Delivered {
 
 export interface FakeLink extends Link {
   readonly delivered: Delivered[]
+  /** What was notified, but for `caughtUp`. */
   readonly notices: { readonly topic: string; readonly message: Record<string, unknown> }[]
+  /** How much was delivered at each `caughtUp`. */
+  readonly caughtUpAfter: number[]
   /** Set when the session is there. */
   session: Session | undefined
   /** Whether the socket takes bytes at once. */
@@ -40,6 +43,7 @@ export function makeLink(): FakeLink {
   const link: FakeLink = {
     delivered: [],
     notices: [],
+    caughtUpAfter: [],
     session: undefined,
     isFast: true,
     unsent: 0,
@@ -53,7 +57,9 @@ export function makeLink(): FakeLink {
       link.onDeliver?.(delivered)
     },
     notify(topic, payload) {
-      link.notices.push({ topic, message: JSON.parse(payload) as Record<string, unknown> })
+      const message = JSON.parse(payload) as Record<string, unknown>
+      if (message.type === 'caughtUp') link.caughtUpAfter.push(link.delivered.length)
+      else link.notices.push({ topic, message })
       if (!link.isFast) link.unsent += payload.length
     },
     unsentBytes: () => link.unsent,

@@ -9,13 +9,21 @@ import type { EngineParts } from '../../../../services/delivery/engine.ts'
 import type {
   Cursor,
   CursorUpdate,
+  DeviceName,
   DeviceState,
   DeviceStore,
   Subscription,
 } from '../../../../services/delivery/ports.ts'
 import type { LogStore } from '../../../../services/log/ports.ts'
 
-type PortName = 'read' | 'membership' | 'membershipsOf' | 'find' | 'save' | 'saveCursors'
+type PortName =
+  | 'read'
+  | 'membership'
+  | 'membershipsOf'
+  | 'find'
+  | 'save'
+  | 'saveLastSeen'
+  | 'saveCursors'
 
 interface Room {
   readonly conversation: Conversation
@@ -26,6 +34,7 @@ interface Room {
 interface Device {
   subscriptions: readonly Subscription[]
   readonly cursors: Map<string, Cursor>
+  lastSeen: number
 }
 
 export interface Memory {
@@ -146,7 +155,11 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
     rooms.get(conversation)?.members.has(user) === true
   const save = ({ user, device, subscriptions, cursors = [], dropped = [] }: DeviceState) => {
     const key = `${user}/${device}`
-    const known = devices.get(key) ?? { subscriptions, cursors: new Map() }
+    const known = devices.get(key) ?? {
+      subscriptions,
+      cursors: new Map(),
+      lastSeen: Number.POSITIVE_INFINITY,
+    }
     known.subscriptions = subscriptions
     for (const id of dropped) known.cursors.delete(id)
     for (const cursor of cursors) {
@@ -165,6 +178,17 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
       sent: Math.max(before?.sent ?? 0, sent),
     })
   }
+  const see = (names: readonly DeviceName[], at: number) => {
+    for (const { user, device } of names) {
+      const known = devices.get(`${user}/${device}`)
+      if (known) known.lastSeen = at
+    }
+  }
+  const expire = (before: number, limit: number) => {
+    const gone = [...devices].filter(([, { lastSeen }]) => lastSeen < before).slice(0, limit)
+    for (const [key] of gone) devices.delete(key)
+    return gone.length
+  }
   return {
     find: (user, device) =>
       call('find', () => {
@@ -173,6 +197,8 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
       }),
     save: (state) => call('save', () => save(state)),
     forget: (user, device) => call('save', () => void devices.delete(`${user}/${device}`)),
+    saveLastSeen: (names, at) => call('saveLastSeen', () => see(names, at)),
+    expire: (before, limit) => call('saveLastSeen', () => expire(before, limit)),
     saveCursors: (updates) => call('saveCursors', () => updates.forEach(raise)),
   }
 }

@@ -140,11 +140,12 @@ async function build(options: SimulationOptions): Promise<World> {
 
 function newEngine(memory: Memory, random: Random, isDead: { readonly value: boolean }): Engine {
   return makeEngine(
-    { ...portsOf(memory, () => isDead.value), logger: makeQuietLogger() },
+    { ...portsOf(memory, () => isDead.value), logger: makeQuietLogger(), clock: () => 0 },
     {
       windowEntriesMax: random.pick([1, 2, 4, 16]) ?? 1,
       windowBytesMax: random.pick([150, 350, 10_000]) ?? 150,
       cursorFlushMs: never,
+      sessionExpirySeconds: never,
     },
   )
 }

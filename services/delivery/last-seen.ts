@@ -1,0 +1,84 @@
+// When devices were last here, written behind; and the end of those that have not been here for
+// long: their subscriptions and cursors go.
+
+import type { Clock } from '../../protocol/clock.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import type { DeviceName, DeviceStore } from './ports.ts'
+
+export interface LastSeen {
+  /** The device is here, or was until now. */
+  seen(device: DeviceName): void
+  /** Stops the timers and writes what is left. */
+  close(): Promise<void>
+}
+
+interface LastSeenParts {
+  readonly devices: Pick<DeviceStore, 'saveLastSeen' | 'expire'>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The durable devices that are connected. */
+  readonly connected: () => Iterable<DeviceName>
+}
+
+interface LastSeenOptions {
+  /** How long the absence of a device is borne, ms. */
+  readonly expiryMs: number
+}
+
+const writeMs = 5000
+const expireMs = 3_600_000
+const devicesPerWrite = 1000
+/** Most devices that wait to be written; one that is forgotten counts as seen earlier. */
+const seenMax = 500_000
+
+export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions): LastSeen {
+  const { devices, clock, logger, connected } = parts
+  let seen = new Map<string, DeviceName>()
+  let working: Promise<void> | undefined
+
+  const note = (device: DeviceName) => {
+    if (seen.size < seenMax) seen.set(`${device.user}/${device.device}`, device)
+  }
+
+  const write = async () => {
+    const names = [...seen.values()]
+    seen = new Map()
+    for (let at = 0; at < names.length; at += devicesPerWrite) {
+      await devices.saveLastSeen(names.slice(at, at + devicesPerWrite), clock())
+    }
+  }
+
+  /** Those that are connected are seen first, however long they have been. */
+  const expire = async () => {
+    for (const device of connected()) note(device)
+    await write()
+    for (let removed = devicesPerWrite; removed === devicesPerWrite; ) {
+      removed = await devices.expire(clock() - expiryMs, devicesPerWrite)
+      if (removed > 0) logger.info({ removed }, 'devices that stayed away were forgotten')
+    }
+  }
+
+  const work = (task: () => Promise<void>) => {
+    working ??= task()
+      .catch((err: unknown) => logger.warn({ err }, 'when devices were last seen is not written'))
+      .finally(() => {
+        working = undefined
+      })
+  }
+
+  const writing = setInterval(() => seen.size > 0 && work(write), writeMs)
+  const expiring = setInterval(() => work(expire), expireMs)
+  writing.unref()
+  expiring.unref()
+
+  return {
+    seen: note,
+    async close() {
+      clearInterval(writing)
+      clearInterval(expiring)
+      await working
+      work(write)
+      await working
+    },
+  }
+}

@@ -1,0 +1,84 @@
+// When devices were last seen, and the end of those that stay away.
+
+import { mock } from 'node:test'
+import t from 'tap'
+import { makeLastSeen } from '../../../services/delivery/last-seen.ts'
+import type { DeviceName } from '../../../services/delivery/ports.ts'
+import { makeQuietLogger, settle } from './support/devices.ts'
+
+const hour = 3_600_000
+const phone = { user: 'bob', device: 'phone' }
+
+function setup(connected: readonly DeviceName[] = []) {
+  const calls: unknown[][] = []
+  const warnings: string[] = []
+  const left: number[] = []
+  let isBroken = false
+  const lastSeen = makeLastSeen(
+    {
+      devices: {
+        async saveLastSeen(devices, at) {
+          if (isBroken) throw new Error('disk full')
+          calls.push(['seen', devices.map(({ device }) => device), at])
+        },
+        async expire(before) {
+          calls.push(['expire', before])
+          return left.shift() ?? 0
+        },
+      },
+      clock: () => Date.now(),
+      logger: makeQuietLogger(warnings),
+      connected: () => connected,
+    },
+    { expiryMs: 30 * hour },
+  )
+  const fail = (broken: boolean) => {
+    isBroken = broken
+  }
+  return { calls, warnings, left, lastSeen, fail }
+}
+
+t.beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'Date'] }))
+t.afterEach(() => mock.timers.reset())
+
+t.test('devices are written in bulk, once each, within seconds', async (t) => {
+  const { calls, lastSeen } = setup()
+  for (const device of ['phone', 'laptop', 'phone']) lastSeen.seen({ user: 'bob', device })
+  mock.timers.tick(5000)
+  await settle()
+  mock.timers.tick(5000)
+  await settle()
+  t.same(calls, [['seen', ['phone', 'laptop'], 5000]])
+})
+
+t.test('closing writes what is left', async (t) => {
+  const { calls, lastSeen } = setup()
+  lastSeen.seen(phone)
+  await lastSeen.close()
+  t.same(calls, [['seen', ['phone'], 0]])
+})
+
+t.test('every hour the devices that stay away are forgotten, not the connected', async (t) => {
+  const { calls, left } = setup([phone])
+  left.push(1000, 3)
+  mock.timers.tick(hour)
+  await settle()
+  t.same(calls, [
+    ['seen', ['phone'], hour],
+    ['expire', hour - 30 * hour],
+    ['expire', hour - 30 * hour],
+  ])
+})
+
+t.test('a store that fails is tried again, and nobody is forgotten unseen', async (t) => {
+  const { calls, warnings, fail } = setup([phone])
+  fail(true)
+  mock.timers.tick(hour)
+  await settle()
+  t.same(calls, [])
+  t.equal(warnings.length, 1)
+  fail(false)
+  mock.timers.tick(hour)
+  await settle()
+  t.same(calls[0], ['seen', ['phone'], 2 * hour])
+})
