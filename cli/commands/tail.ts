@@ -58,7 +58,8 @@ function printMessages(client: MqttClient, context: Context, count: number): Pro
   return new Promise((resolve) => {
     client.on('message', (topic, payload) => {
       if (left === 0) return
-      left -= 1
+      // Events and receipts are printed as well, but are no messages.
+      if (topic.endsWith('/msg')) left -= 1
       const line = payload.toString('utf8').replaceAll('\n', '\\n')
       context.output.write(`${topic} ${line}\n`, () => left === 0 && resolve())
     })

@@ -7,8 +7,8 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Writes } from './operations.ts'
-import type { FromThread, ThreadSettings, ToThread } from './wire.ts'
-import { receiveError, sendBatch } from './wire.ts'
+import type { FromThread, SentOutcomes, ThreadSettings, ToThread } from './wire.ts'
+import { receiveError, receiveOutcomes, sendBatch } from './wire.ts'
 import type { Writer } from './writer.ts'
 
 interface Waiting {
@@ -67,7 +67,10 @@ export async function startWorkerWriter(settings: ThreadSettings): Promise<Write
       if (waiting.size >= waitingMax) throw new StoreFailure('too many writes are waiting')
       const id = ++lastId
       worker.postMessage(toThread(id, name, args))
-      return (await answerTo(id)) as ReturnType<Writes[Name]>
+      const value = await answerTo(id)
+      return (name === 'append' ? receiveOutcomes(value as SentOutcomes) : value) as ReturnType<
+        Writes[Name]
+      >
     },
     async close() {
       isClosing = true

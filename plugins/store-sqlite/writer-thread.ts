@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { connect, loadDriver } from './connect.ts'
 import { closeDriver, makeWrites } from './operations.ts'
 import type { FromThread, ThreadSettings, ToThread } from './wire.ts'
-import { receiveBatch, sendError } from './wire.ts'
+import { receiveBatch, sendError, sendOutcomes } from './wire.ts'
 import { callWrite } from './writer.ts'
 
 const port = parentPort
@@ -33,7 +33,7 @@ answer(0, () => {
       closeDriver(driver)
       port.close()
     } else if (message.name === 'append') {
-      answer(message.id, () => writes.append(receiveBatch(message.batch), message.at))
+      answer(message.id, () => sendOutcomes(writes.append(receiveBatch(message.batch), message.at)))
     } else {
       answer(message.id, () => callWrite(writes, message.name, message.args))
     }

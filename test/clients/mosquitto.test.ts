@@ -77,10 +77,10 @@ async function subscribe(t: Owner, server: TestServer, who: Who, args: string[])
   return running
 }
 
-/** The envelopes it got, in order. With -d there is chatter between the lines marked with =. */
+/** The messages it got, in order. With -d there is chatter between the lines marked with =. */
 function received({ lines }: Running): Record<string, unknown>[] {
   return lines
-    .filter((line) => line.startsWith('='))
+    .filter((line) => /^=\S+\/(msg|error) /.test(line))
     .map((line) => JSON.parse(line.slice(line.indexOf(' ') + 1)))
 }
 

@@ -47,7 +47,10 @@ async function makeScene(t: Owner, members = ['alice']): Promise<Scene> {
 
 const teamTexts = (client: ChatClient) => client.texts('g/team/msg')
 const events = (client: ChatClient) =>
-  client.received.filter(({ topic }) => topic === 'u/bob/event').map(({ json }) => json)
+  client.received
+    .filter(({ topic }) => topic === 'u/bob/event')
+    .map(({ json }) => json)
+    .filter(({ type }) => type === 'joined' || type === 'left')
 
 for (const filter of ['g/+/msg', 'g/+/#']) {
   t.test(`who is added hears what comes from then on, by ${filter}`, async (t) => {
