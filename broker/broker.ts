@@ -8,7 +8,7 @@ import { Aedes } from 'aedes'
 import type { Clock } from '../protocol/clock.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
-import { makePostman } from './edge/outbox.ts'
+import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import type { Admit } from './listen.ts'
 import { attachWebSocket, listenTcp, portOf } from './listen.ts'
@@ -32,7 +32,7 @@ export type BrokerParts = Omit<BrokerContext, 'aedes' | 'postman'> & { readonly 
 export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const { limits, logger, clock, log } = parts
   const aedes = await makeAedes(parts)
-  const context: BrokerContext = { ...parts, aedes, postman: makePostman() }
+  const context: BrokerContext = { ...parts, aedes, postman: new Postman() }
   const connections = new Set<Connection>()
   const timekeeper = makeTimekeeper(connections, limits, clock)
   const servers: TcpServer[] = []

@@ -3,7 +3,7 @@
 // the client does not take what is written to it. Rules live in the services, not here.
 
 import type { Duplex } from 'node:stream'
-import type { Delivery, Handover, Link } from '../services/delivery/delivery.ts'
+import type { Delivery, Link } from '../services/delivery/delivery.ts'
 import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { BrokerContext, Identity } from './context.ts'
@@ -174,8 +174,12 @@ export class Connection implements Link {
     this.#socket.destroy()
   }
 
-  deliver(delivery: Delivery, handover: Handover): void {
-    this.write(encodeFor(delivery, handover))
+  deliver(delivery: Delivery, packetId: number, dup: boolean): void {
+    const { session } = this
+    if (session === undefined || this.state !== 'open') return
+    const packet = encodeFor(delivery, session.user, packetId === 0 ? 0 : 1)
+    if (packetId === 0) this.#outbox.write(packet)
+    else this.#outbox.writePublish(packet, packetId, dup)
   }
 
   notify(topic: string, payload: string): void {

@@ -2,18 +2,16 @@
 // packet id.
 
 import { encodeEnvelope } from '../protocol/envelope.ts'
-import type { Delivery, Handover } from '../services/delivery/delivery.ts'
-import { addressPublish, writePublish } from './edge/packets.ts'
+import type { Delivery } from '../services/delivery/delivery.ts'
+import { writePublish } from './edge/packets.ts'
 
-/** The PUBLISH of an entry for one device. */
-export function encodeFor(delivery: Delivery, { topic, packetId, dup }: Handover): Buffer {
-  const qos = packetId === 0 ? 0 : 1
-  // Topics of chat hold no space, so the key is unambiguous.
-  const key = `${qos} ${topic}`
-  let packet = delivery.packets.get(key)
-  if (packet === undefined) {
-    packet = writePublish(topic, encodeEnvelope(delivery.conversation, delivery.entry), qos)
-    delivery.packets.set(key, packet)
-  }
-  return qos === 0 ? packet : addressPublish(packet, packetId, dup)
+/** The PUBLISH of an entry for the devices of a user, without their packet ids. */
+export function encodeFor(delivery: Delivery, user: string, qos: 0 | 1): Buffer {
+  const slot = delivery.addressee(user) * 2 + qos
+  const known = delivery.packets[slot]
+  if (known !== undefined) return known
+  const envelope = encodeEnvelope(delivery.conversation, delivery.entry)
+  const packet = writePublish(delivery.topicFor(user), envelope, qos)
+  delivery.packets[slot] = packet
+  return packet
 }

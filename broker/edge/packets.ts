@@ -79,13 +79,14 @@ export function writeUnsuback(packetId: number): Buffer {
   return Buffer.from([0xb0, 2, packetId >> 8, packetId & 0xff])
 }
 
-/** A PUBLISH of QoS 1 with packet id 0, to be copied for each receiver, or of QoS 0. */
+/** A PUBLISH of QoS 1 with packet id 0, to be copied and stamped for each receiver, or of QoS 0. */
 export function writePublish(topic: string, payload: string, qos: 0 | 1): Buffer {
   const topicLength = Buffer.byteLength(topic)
-  const length = remainingLength(2 + topicLength + (qos === 0 ? 0 : 2) + Buffer.byteLength(payload))
+  const payloadLength = Buffer.byteLength(payload)
+  const length = remainingLength(2 + topicLength + (qos === 0 ? 0 : 2) + payloadLength)
   const variableStart = 1 + length.length
   const payloadStart = variableStart + 2 + topicLength + (qos === 0 ? 0 : 2)
-  const packet = Buffer.allocUnsafe(payloadStart + Buffer.byteLength(payload))
+  const packet = Buffer.allocUnsafe(payloadStart + payloadLength)
   packet[0] = 0x30 | (qos << 1)
   packet.set(length, 1)
   packet.writeUInt16BE(topicLength, variableStart)
@@ -95,16 +96,17 @@ export function writePublish(topic: string, payload: string, qos: 0 | 1): Buffer
   return packet
 }
 
-/** A copy of a QoS 1 PUBLISH made by `writePublish`, for one receiver. */
-export function addressPublish(template: Buffer, packetId: number, dup: boolean): Buffer {
-  const packet = Buffer.allocUnsafe(template.length)
-  template.copy(packet)
-  if (dup) packet[0] = (packet[0] as number) | 8
-  let at = 1
-  while ((packet[at] as number) >= 0x80) at++
-  at++
-  packet.writeUInt16BE(packetId, at + 2 + packet.readUInt16BE(at))
-  return packet
+/** Puts a packet id into the QoS 1 PUBLISH that begins at `at`; a negative one sets DUP too. */
+export function stampPublish(bytes: Buffer, at: number, packetId: number): void {
+  if (packetId < 0) bytes[at] = (bytes[at] as number) | 8
+  let topicAt = at + 1
+  while ((bytes[topicAt] as number) >= 0x80) topicAt++
+  topicAt++
+  const topicLength = ((bytes[topicAt] as number) << 8) | (bytes[topicAt + 1] as number)
+  const idAt = topicAt + 2 + topicLength
+  const id = Math.abs(packetId)
+  bytes[idAt] = id >> 8
+  bytes[idAt + 1] = id & 0xff
 }
 
 /** The variable-length field [MQTT-2.2.3]. */

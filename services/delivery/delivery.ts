@@ -7,12 +7,19 @@ import { groupTopic, userTopic } from '../../protocol/topics.ts'
 export class Delivery {
   readonly entry: Entry
   readonly conversation: Conversation
-  /** The encoded packets by topic; owned by the broker, shared by all receivers of the entry. */
-  readonly packets = new Map<string, Buffer>()
+  /** The encoded packets by addressee and QoS; owned by the broker, shared by all receivers. */
+  readonly packets: (Buffer | undefined)[] = []
 
   constructor(conversation: Conversation, entry: Entry) {
     this.conversation = conversation
     this.entry = entry
+  }
+
+  /** Which of the topics of this entry `user` gets it under: 0, or 1 for the second user of a
+   * direct conversation. */
+  addressee(user: string): 0 | 1 {
+    const { conversation } = this
+    return conversation.kind === 'direct' && conversation.users[0] !== user ? 1 : 0
   }
 
   /** The topic under which `user` gets the entry. */
@@ -24,17 +31,11 @@ export class Delivery {
   }
 }
 
-/** How one delivery goes to one device. A packet id of 0 means QoS 0. */
-export interface Handover {
-  readonly topic: string
-  readonly packetId: number
-  readonly dup: boolean
-}
-
 /** The connection behind a session, as the delivery engine sees it. */
 export interface Link {
-  /** Writes an entry; the bytes count as unsent until the socket has taken them. */
-  deliver(delivery: Delivery, handover: Handover): void
+  /** Writes an entry to the session's device; the bytes count as unsent until the socket has taken
+   * them. A packet id of 0 means QoS 0. */
+  deliver(delivery: Delivery, packetId: number, dup: boolean): void
   /** Writes a QoS 0 message that is not in the log: an event, an explanation. */
   notify(topic: string, payload: string): void
   /** Bytes written that the socket has not taken yet. The link calls `session.drained()` when they

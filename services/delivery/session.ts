@@ -10,8 +10,7 @@ import type { Listener, Member, Room } from './room.ts'
 import { Position } from './room.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { Turns } from './turns.ts'
-import type { Window } from './window.ts'
-import { makeWindow } from './window.ts'
+import { Window } from './window.ts'
 
 export interface SessionOptions {
   readonly windowEntriesMax: number
@@ -72,7 +71,7 @@ export class Session implements Listener {
     this.subscriptions = parts.subscriptions
     this.#parts = parts
     this.#options = options
-    this.#window = makeWindow(options.windowEntriesMax, released)
+    this.#window = new Window(options.windowEntriesMax, released)
   }
 
   /** The client knows that it is connected: deliveries may begin. */
@@ -198,7 +197,7 @@ export class Session implements Listener {
     // That it was sent is worth remembering too: it decides about DUP.
     this.moved(position)
     const dup = packetId > 0 && seq <= position.resentUntil
-    this.link.deliver(delivery, { topic: delivery.topicFor(this.user), packetId, dup })
+    this.link.deliver(delivery, packetId, dup)
   }
 
   #fallBehind(position: Position): void {

@@ -7,62 +7,60 @@ export const packetIdMax = 32_768
 
 /** Unacknowledged deliveries in the order they were sent. MQTT obliges a receiver to acknowledge in
  * that order [MQTT-4.6.0-2]; acknowledgements that come out of order are kept until their turn. */
-export interface Window<Holder> {
-  /** Room for that many further deliveries. */
-  free(): number
-  /** Takes the next packet id for an entry. Call only when `free() > 0`. */
-  take(holder: Holder, seq: number): number
-  /** Notes an acknowledgement and releases, oldest first, all that are acknowledged without a gap.
-   * False when the id is not in the window: it is not ours, or was acknowledged before. */
-  acknowledge(packetId: number): boolean
-  /** How many are unacknowledged. */
-  size(): number
-}
-
-/** Makes a window of `entriesMax` (a power of two) that calls `released` for each delivery that is
- * acknowledged together with all that were sent before it. */
-export function makeWindow<Holder>(
-  entriesMax: number,
-  released: (holder: Holder, seq: number) => void,
-): Window<Holder> {
-  const mask = entriesMax - 1
-  const holders: (Holder | undefined)[] = []
-  const seqs: number[] = []
+export class Window<Holder> {
+  readonly #entriesMax: number
+  readonly #released: (holder: Holder, seq: number) => void
+  readonly #holders: (Holder | undefined)[] = []
+  readonly #seqs: number[] = []
   // Counters that only grow: `tail` the oldest unreleased delivery, `head` the next one. The packet
   // id of delivery n is n modulo packetIdMax, plus one; its slot is n modulo the window.
-  let tail = 0
-  let head = 0
+  #tail = 0
+  #head = 0
 
-  const release = () => {
-    for (; tail < head; tail++) {
-      const slot = tail & mask
-      const seq = seqs[slot] as number
-      if (seq > 0) return
-      const holder = holders[slot] as Holder
-      holders[slot] = undefined
-      released(holder, -seq)
-    }
+  /** A window of `entriesMax` (a power of two) that calls `released` for each delivery that is
+   * acknowledged together with all that were sent before it. */
+  constructor(entriesMax: number, released: (holder: Holder, seq: number) => void) {
+    this.#entriesMax = entriesMax
+    this.#released = released
   }
 
-  return {
-    free: () => entriesMax - (head - tail),
-    size: () => head - tail,
-    take(holder, seq) {
-      const slot = head & mask
-      holders[slot] = holder
-      seqs[slot] = seq
-      return (head++ % packetIdMax) + 1
-    },
-    acknowledge(packetId) {
-      const number = tail + ((packetId - 1 - (tail % packetIdMax) + packetIdMax) % packetIdMax)
-      if (packetId > packetIdMax || number >= head) return false
-      const slot = number & mask
-      const seq = seqs[slot] as number
-      if (seq < 0) return false
-      // A negative seq marks the delivery as acknowledged.
-      seqs[slot] = -seq
-      if (number === tail) release()
-      return true
-    },
+  /** Room for that many further deliveries. */
+  free(): number {
+    return this.#entriesMax - (this.#head - this.#tail)
+  }
+
+  /** Takes the next packet id for an entry. Call only when `free() > 0`. */
+  take(holder: Holder, seq: number): number {
+    const slot = this.#head & (this.#entriesMax - 1)
+    this.#holders[slot] = holder
+    this.#seqs[slot] = seq
+    return (this.#head++ % packetIdMax) + 1
+  }
+
+  /** Notes an acknowledgement and releases, oldest first, all that are acknowledged without a gap.
+   * False when the id is not in the window: it is not ours, or was acknowledged before. */
+  acknowledge(packetId: number): boolean {
+    if (packetId > packetIdMax) return false
+    const tail = this.#tail
+    const number = tail + ((packetId - 1 - (tail % packetIdMax) + packetIdMax) % packetIdMax)
+    if (number >= this.#head) return false
+    const slot = number & (this.#entriesMax - 1)
+    const seq = this.#seqs[slot] as number
+    if (seq < 0) return false
+    // A negative seq marks the delivery as acknowledged.
+    this.#seqs[slot] = -seq
+    if (number === tail) this.#release()
+    return true
+  }
+
+  #release(): void {
+    for (; this.#tail < this.#head; this.#tail++) {
+      const slot = this.#tail & (this.#entriesMax - 1)
+      const seq = this.#seqs[slot] as number
+      if (seq > 0) return
+      const holder = this.#holders[slot] as Holder
+      this.#holders[slot] = undefined
+      this.#released(holder, -seq)
+    }
   }
 }

@@ -2,7 +2,7 @@
 
 import { Duplex, PassThrough } from 'node:stream'
 import t from 'tap'
-import { makePostman } from '../../../broker/edge/outbox.ts'
+import { Postman } from '../../../broker/edge/outbox.ts'
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -27,7 +27,7 @@ class SlowSocket extends Duplex {
 }
 
 t.test('what is written in one turn leaves in one write, in order', async (t) => {
-  const postman = makePostman()
+  const postman = new Postman()
   const [one, other] = [new SlowSocket(), new SlowSocket()]
   const [first, second] = [postman.outbox(one, () => {}), postman.outbox(other, () => {})]
   for (const part of ['a', 'b', 'c']) {
@@ -44,7 +44,7 @@ t.test('what is written in one turn leaves in one write, in order', async (t) =>
 
 t.test('flush writes at once, once, and what follows goes with the turn', async (t) => {
   const socket = new SlowSocket()
-  const outbox = makePostman().outbox(socket, () => {})
+  const outbox = new Postman().outbox(socket, () => {})
   outbox.write(Buffer.from('a'))
   outbox.flush()
   outbox.flush()
@@ -59,7 +59,7 @@ t.test('flush writes at once, once, and what follows goes with the turn', async 
 t.test('unsent bytes are those that wait here and those the socket has not taken', async (t) => {
   const socket = new SlowSocket()
   socket.isOpen = false
-  const outbox = makePostman().outbox(socket, () => {})
+  const outbox = new Postman().outbox(socket, () => {})
   t.equal(outbox.unsentBytes(), 0)
   outbox.write(Buffer.alloc(10))
   t.equal(outbox.unsentBytes(), 10)
@@ -78,7 +78,7 @@ t.test('nothing is written to a socket that was ended or destroyed', async (t) =
     const socket = new SlowSocket()
     const errors: Error[] = []
     socket.on('error', (error) => errors.push(error))
-    const outbox = makePostman().outbox(socket, () => {})
+    const outbox = new Postman().outbox(socket, () => {})
     outbox.write(Buffer.from('late'))
     socket[end]()
     outbox.write(Buffer.from('later'))
@@ -90,7 +90,7 @@ t.test('nothing is written to a socket that was ended or destroyed', async (t) =
 })
 
 t.test('one socket that fails does not keep the mail of the others', async (t) => {
-  const postman = makePostman()
+  const postman = new Postman()
   const [broken, sound] = [new SlowSocket(), new SlowSocket()]
   broken.on('error', () => {})
   postman.outbox(broken, () => {}).write(Buffer.from('a'))
@@ -103,7 +103,7 @@ t.test('one socket that fails does not keep the mail of the others', async (t) =
 t.test('it tells when the socket has room for more, and a full one tells by itself', async (t) => {
   const socket = new PassThrough({ highWaterMark: 100 })
   let taken = 0
-  const outbox = makePostman().outbox(socket, () => taken++)
+  const outbox = new Postman().outbox(socket, () => taken++)
   outbox.write(Buffer.alloc(50))
   outbox.flush()
   t.equal(taken, 1)

@@ -1,7 +1,7 @@
 // A connection as a test sees it: what was delivered, in order, and a socket that takes bytes when
 // told.
 
-import type { Delivery, Handover, Link } from '../../../../services/delivery/delivery.ts'
+import type { Delivery, Link } from '../../../../services/delivery/delivery.ts'
 import type { Session } from '../../../../services/delivery/session.ts'
 
 export interface Delivered {
@@ -49,8 +49,9 @@ export function makeLink(): FakeLink {
     unsent: 0,
     takeovers: 0,
     onDeliver: undefined,
-    deliver({ entry }: Delivery, { topic, packetId, dup }: Handover) {
-      const { conversation, seq } = entry
+    deliver(delivery: Delivery, packetId, dup) {
+      const { conversation, seq } = delivery.entry
+      const topic = delivery.topicFor(link.session?.user ?? '')
       const delivered = { conversation, seq, packetId, dup, topic }
       link.delivered.push(delivered)
       if (!link.isFast) link.unsent += deliveryBytes
