@@ -1,0 +1,337 @@
+// The receivers' half of the checker: what each device got, against what it must get. It sees
+// commits, joins and departures, packets as the device sends and receives them, and stored cursors.
+
+/** A device, as far as what it must get depends on it. */
+export interface DeviceFacts {
+  readonly user: string
+  /** `user/device` */
+  readonly name: string
+  readonly qos: 0 | 1
+  /** A device with `clean=true` starts anew with each connection. */
+  readonly clean: boolean
+}
+
+/** What a subscription covers: direct conversations, or groups. */
+export type Kind = 'd' | 'g'
+
+export interface Delivered {
+  readonly conversation: string
+  readonly seq: number
+  readonly key: string
+  readonly qos: number
+  readonly dup: boolean
+  readonly packetId: number
+}
+
+/** One connection of a device, as the checker follows it. */
+export interface Watched {
+  readonly facts: DeviceFacts
+  /** By conversation: the cursor that was stored when the connection began. */
+  readonly floors: ReadonlyMap<string, number>
+  /** By conversation: the head when the server had answered the CONNECT. */
+  heads: ReadonlyMap<string, number>
+  /** By conversation: the last position, and the version of its track. */
+  readonly last: Map<string, { readonly seq: number; readonly version: number }>
+  /** By packet id: what is not acknowledged. */
+  readonly pending: Map<number, Delivered>
+}
+
+export interface DeliveryChecker {
+  committed(entry: Pick<Delivered, 'conversation' | 'seq' | 'key'>): void
+  /** The user is a member, and gets what comes after a position. */
+  joined(user: string, conversation: string, after: number): void
+  /** Nothing that is stored from now on may reach the user. */
+  left(user: string, conversation: string): void
+  /** CONNECT goes out. */
+  connecting(facts: DeviceFacts): Watched
+  /** CONNACK came. */
+  connected(watched: Watched): void
+  /** SUBSCRIBE, UNSUBSCRIBE go out. */
+  subscribing(facts: DeviceFacts, kind: Kind): void
+  unsubscribing(facts: DeviceFacts, kind: Kind): void
+  /** SUBACK, UNSUBACK came. */
+  subscribed(facts: DeviceFacts, kind: Kind): void
+  unsubscribed(facts: DeviceFacts, kind: Kind): void
+  delivered(watched: Watched, delivered: Delivered): void
+  /** PUBACK goes out. */
+  acknowledged(watched: Watched, packetId: number): void
+  /** The store holds this cursor now. */
+  cursorStored(facts: DeviceFacts, conversation: string, acked: number): void
+  /** From now on everything that was acknowledged counts as flushed. */
+  allIsFlushed(): void
+  /** What a connected device should have got, and has not. */
+  missing(watched: Watched): readonly string[]
+}
+
+export interface DeliveryCheckerOptions {
+  readonly windowEntriesMax: number
+  /** Whether the server never forgets what it has sent, so that all that comes again has DUP. */
+  readonly isDupCertain: boolean
+}
+
+type SubscriptionState = 'none' | 'asking' | 'held' | 'dropping'
+
+/** Where a device is in a conversation. */
+interface Track {
+  /** The next new position is one of these; `max` is infinite while it is not known. */
+  min: number
+  max: number
+  /** The highest position that was received, ever. */
+  received: number
+  /** What was on its way when the user left may still come. */
+  stale: { readonly min: number; readonly max: number }
+  /** Grows whenever the order of positions may have a jump. */
+  version: number
+  /** A cursor above this must have been acknowledged. */
+  base: number
+  readonly acknowledged: Set<number>
+}
+
+interface Device {
+  readonly facts: DeviceFacts
+  readonly states: Record<Kind, SubscriptionState>
+  readonly tracks: Map<string, Track>
+  readonly cursors: Map<string, number>
+}
+
+/** A time of membership: positions `after < seq <= until` are the user's to see. */
+interface Span {
+  readonly after: number
+  until: number
+}
+
+const nothing = { min: 1, max: 0 }
+const kindOf = (conversation: string) => conversation[0] as Kind
+
+/** Makes the checker; it calls `report` for each violation. */
+export function makeDeliveryChecker(
+  report: (violation: string) => void,
+  options: DeliveryCheckerOptions,
+): DeliveryChecker {
+  const logs = new Map<string, string[]>()
+  const spans = new Map<string, Span[]>()
+  const devices = new Map<string, Device>()
+  let isAllFlushed = false
+
+  const headOf = (conversation: string) => logs.get(conversation)?.length ?? 0
+  const heads = () => new Map([...logs].map(([id, { length }]) => [id, length]))
+  const spansOf = (user: string, conversation: string) => spans.get(`${user} ${conversation}`) ?? []
+  const isMember = (user: string, conversation: string) =>
+    spansOf(user, conversation).at(-1)?.until === Number.POSITIVE_INFINITY
+
+  const deviceOf = (facts: DeviceFacts): Device => {
+    const known = devices.get(facts.name)
+    if (known !== undefined) return known
+    const states: Device['states'] = { d: 'none', g: 'none' }
+    const device: Device = { facts, states, tracks: new Map(), cursors: new Map() }
+    devices.set(facts.name, device)
+    for (const id of logs.keys()) trackOf(device, id)
+    return device
+  }
+
+  const trackOf = ({ tracks }: Device, conversation: string): Track => {
+    const track = tracks.get(conversation) ?? {
+      min: 1,
+      max: Number.POSITIVE_INFINITY,
+      received: 0,
+      stale: nothing,
+      version: 0,
+      base: Number.POSITIVE_INFINITY,
+      acknowledged: new Set(),
+    }
+    tracks.set(conversation, track)
+    return track
+  }
+
+  /** The device may be anywhere from `min` on. */
+  const loosen = (track: Track, min: number) => {
+    track.min = min
+    track.max = Number.POSITIVE_INFINITY
+    track.base = Number.POSITIVE_INFINITY
+    track.version++
+  }
+
+  /** The device is at the head by now, at the latest. */
+  const tighten = (track: Track, conversation: string) => {
+    const head = headOf(conversation)
+    track.max = Math.min(track.max, Math.max(head + 1, track.min))
+    track.base = Math.min(track.base, head)
+  }
+
+  const forKind = (device: Device, kind: Kind, work: (track: Track, id: string) => void) => {
+    for (const [id, track] of device.tracks) if (kindOf(id) === kind) work(track, id)
+  }
+
+  const checkContent = (name: string, { conversation, seq, key }: Delivered) => {
+    const log = logs.get(conversation) ?? []
+    if (log[seq - 1] !== key) {
+      report(`${name}: ${conversation} ${seq} is ${key}, but the log holds ${log[seq - 1]}`)
+    }
+  }
+
+  const checkMembership = ({ user, name }: DeviceFacts, { conversation, seq }: Delivered) => {
+    const mayHear = spansOf(user, conversation).some((it) => seq > it.after && seq <= it.until)
+    if (!mayHear) report(`${name}: ${conversation} ${seq}, but ${user} is no member there`)
+  }
+
+  const checkOrder = (watched: Watched, track: Track, { conversation, seq }: Delivered) => {
+    const place = `${watched.facts.name}: ${conversation} ${seq}`
+    const last = watched.last.get(conversation)
+    if (seq === (last?.seq ?? Number.NaN) + 1) return
+    if (last !== undefined && seq <= last.seq) return report(`${place} after ${last.seq}`)
+    if (last?.version === track.version) return report(`${place} follows ${last.seq}`)
+    if (seq >= track.stale.min && seq <= track.stale.max) return
+    if (seq > track.max) return report(`${place}, but ${track.max} is missing`)
+    if (seq > track.received && seq < track.min) report(`${place} is older than the subscription`)
+  }
+
+  const checkRepetition = (watched: Watched, track: Track, delivered: Delivered) => {
+    const { conversation, seq, dup } = delivered
+    const { name, qos } = watched.facts
+    const head = watched.heads.get(conversation) ?? 0
+    if (dup && seq > head) report(`${name}: ${conversation} ${seq} is DUP, and was never sent`)
+    if (seq > track.received) return
+    const isFlushed = isAllFlushed || seq <= (watched.floors.get(conversation) ?? 0)
+    if (qos === 0 || isFlushed) report(`${name}: ${conversation} ${seq} is repeated`)
+    if (qos === 1 && !dup && options.isDupCertain) {
+      report(`${name}: ${conversation} ${seq} is repeated without DUP`)
+    }
+  }
+
+  const checkPacket = ({ facts, pending }: Watched, delivered: Delivered) => {
+    const { conversation, seq, qos, packetId } = delivered
+    const place = `${facts.name}: ${conversation} ${seq}`
+    if (qos !== facts.qos) report(`${place} at QoS ${qos}`)
+    if (qos === 0) return
+    if (packetId === 0 || pending.has(packetId)) {
+      report(`${place} has packet id ${packetId}, which is not free`)
+    }
+    pending.set(packetId, delivered)
+    if (pending.size > options.windowEntriesMax) {
+      report(`${place}: ${pending.size} are unacknowledged`)
+    }
+  }
+
+  return {
+    committed({ conversation, seq, key }) {
+      const log = logs.get(conversation) ?? []
+      logs.set(conversation, log)
+      log.push(key)
+      if (seq !== log.length) report(`${conversation} ${seq} is stored after ${log.length - 1}`)
+    },
+    joined(user, conversation, after) {
+      if (!logs.has(conversation)) logs.set(conversation, [])
+      spans.set(`${user} ${conversation}`, [
+        ...spansOf(user, conversation),
+        { after, until: Number.POSITIVE_INFINITY },
+      ])
+      for (const device of devices.values()) {
+        if (device.facts.user !== user) continue
+        const track = trackOf(device, conversation)
+        loosen(track, after + 1)
+        if (device.states[kindOf(conversation)] !== 'held') continue
+        track.max = after + 1
+        track.base = after
+      }
+    },
+    left(user, conversation) {
+      const span = spansOf(user, conversation).at(-1)
+      if (span !== undefined) span.until = headOf(conversation)
+      for (const device of devices.values()) {
+        if (device.facts.user !== user) continue
+        const track = trackOf(device, conversation)
+        track.stale = { min: track.min, max: headOf(conversation) }
+        device.cursors.delete(conversation)
+        loosen(track, track.min)
+      }
+    },
+    connecting(facts) {
+      const device = deviceOf(facts)
+      const floors = new Map(device.cursors)
+      if (facts.clean) Object.assign(device.states, { d: 'none', g: 'none' })
+      // At QoS 0 nothing is kept for an absent device: it goes on at the head.
+      if (facts.qos === 0) for (const track of device.tracks.values()) loosen(track, track.min)
+      return { facts, floors, heads: new Map(), last: new Map(), pending: new Map() }
+    },
+    connected(watched) {
+      watched.heads = heads()
+      const device = deviceOf(watched.facts)
+      if (watched.facts.qos > 0) return
+      for (const kind of ['d', 'g'] as const) {
+        if (device.states[kind] === 'held') forKind(device, kind, tighten)
+      }
+    },
+    subscribing(facts, kind) {
+      const device = deviceOf(facts)
+      const before = device.states[kind]
+      if (before === 'held') return
+      device.states[kind] = 'asking'
+      if (before === 'none') forKind(device, kind, (track, id) => loosen(track, headOf(id) + 1))
+    },
+    subscribed(facts, kind) {
+      const device = deviceOf(facts)
+      if (device.states[kind] !== 'asking') return
+      device.states[kind] = 'held'
+      forKind(device, kind, tighten)
+    },
+    unsubscribing(facts, kind) {
+      const device = deviceOf(facts)
+      if (device.states[kind] === 'none') return
+      device.states[kind] = 'dropping'
+      forKind(device, kind, (track) => loosen(track, track.min))
+    },
+    unsubscribed(facts, kind) {
+      const device = deviceOf(facts)
+      if (device.states[kind] === 'dropping') device.states[kind] = 'none'
+    },
+    delivered(watched, delivered) {
+      const { conversation, seq } = delivered
+      const { facts } = watched
+      const device = deviceOf(facts)
+      const track = trackOf(device, conversation)
+      checkContent(facts.name, delivered)
+      checkMembership(facts, delivered)
+      if (device.states[kindOf(conversation)] === 'none') {
+        report(`${facts.name}: ${conversation} ${seq}, which it does not subscribe to`)
+      }
+      checkOrder(watched, track, delivered)
+      checkRepetition(watched, track, delivered)
+      checkPacket(watched, delivered)
+      watched.last.set(conversation, { seq, version: track.version })
+      if (seq >= track.min) {
+        track.min = seq + 1
+        track.max = seq + 1
+        track.base = Math.min(track.base, seq - 1)
+      }
+      track.received = Math.max(track.received, seq)
+    },
+    acknowledged(watched, packetId) {
+      const { conversation, seq } = watched.pending.get(packetId) as Delivered
+      watched.pending.delete(packetId)
+      trackOf(deviceOf(watched.facts), conversation).acknowledged.add(seq)
+    },
+    cursorStored(facts, conversation, acked) {
+      const device = deviceOf(facts)
+      const track = trackOf(device, conversation)
+      device.cursors.set(conversation, acked)
+      if (facts.qos === 0) return
+      for (let seq = track.base + 1; seq <= acked; seq++) {
+        if (track.acknowledged.has(seq)) continue
+        report(`${facts.name}: the cursor of ${conversation} is ${acked}, ${seq} is not acknowledged`)
+        return
+      }
+    },
+    allIsFlushed() {
+      isAllFlushed = true
+    },
+    missing({ facts }) {
+      const { tracks, states } = deviceOf(facts)
+      return [...tracks].flatMap(([id, { min, max }]) => {
+        if (!isMember(facts.user, id) || states[kindOf(id)] !== 'held') return []
+        const next = headOf(id) + 1
+        if (max >= next && min <= next) return []
+        return [`${facts.name}: ${id} has ${next - 1} entries, it waits for ${max}`]
+      })
+    },
+  }
+}

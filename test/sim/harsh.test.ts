@@ -1,0 +1,9 @@
+// Histories of the theme 'harsh'; theme.ts says what goes wrong in them.
+
+import t from 'tap'
+import { runHistories } from './run.ts'
+import { themes } from './theme.ts'
+
+t.test('2,600 harsh histories', async (t) => {
+  t.same(await runHistories(2600, { theme: themes.harsh }), undefined)
+})

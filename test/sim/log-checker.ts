@@ -1,0 +1,116 @@
+// The publishers' half of the checker: what was published, what the store took, and what was
+// acknowledged. It knows nothing of how the server works.
+
+import type { Qos } from './wire.ts'
+
+/** A message of one device. */
+export interface Publish {
+  /** Its text, which nothing else has. */
+  readonly key: string
+  readonly user: string
+  /** `user/device` */
+  readonly device: string
+  readonly conversation: string
+  readonly qos: Qos
+  /** Whether it carries a message id, by which the server recognises it for ever. */
+  readonly hasId: boolean
+  /** 1, 2, 3, … in the order in which the device published. */
+  readonly number: number
+}
+
+/** Publishes of one connection that wait for an answer, oldest first, by QoS. */
+export type Unanswered = Map<Qos, Publish[]>
+
+export interface LogChecker {
+  /** The publish goes out on a connection, perhaps not for the first time. */
+  sent(publish: Publish, unanswered: Unanswered): void
+  /** The store has committed an entry with this text. */
+  committed(entry: { readonly conversation: string; readonly from: string }, key: string): void
+  /** The device got the PUBACK or PUBREC. */
+  acknowledged(publish: Publish, unanswered: Unanswered): void
+  /** The device was told why its publish was not taken. */
+  refused(publish: Publish, code: string): void
+  /** The user's membership changed: publishes to the conversation may be refused from now on. */
+  mayBeRefused(user: string, conversation: string): void
+}
+
+export interface LogCheckerOptions {
+  /** Whether a QoS 2 message without an id is stored once, also when it is sent again on another
+   * connection. */
+  readonly isQos2Strict: boolean
+}
+
+interface Fate {
+  sent: number
+  stored: number
+}
+
+/** Makes the checker; it calls `report` for each violation. */
+export function makeLogChecker(
+  report: (violation: string) => void,
+  { isQos2Strict }: LogCheckerOptions,
+): LogChecker {
+  const publishes = new Map<string, Publish>()
+  const fates = new Map<string, Fate>()
+  /** By device and conversation: the number of the newest publish that was stored. */
+  const newest = new Map<string, number>()
+  const refusable = new Set<string>()
+  const show = ({ key, device, conversation }: Publish) => `${key} of ${device} to ${conversation}`
+
+  const fateOf = ({ key }: Publish): Fate => {
+    const fate = fates.get(key) ?? { sent: 0, stored: 0 }
+    fates.set(key, fate)
+    return fate
+  }
+
+  const mayBeStoredAgain = (publish: Publish, { sent }: Fate) =>
+    !publish.hasId && publish.qos > 0 && sent > 1 && !(publish.qos === 2 && isQos2Strict)
+
+  const checkOrder = (publish: Publish) => {
+    const place = `${publish.device} ${publish.conversation}`
+    const before = newest.get(place) ?? 0
+    newest.set(place, Math.max(before, publish.number))
+    if (publish.number < before) report(`${show(publish)} is stored after a later one`)
+  }
+
+  return {
+    sent(publish, unanswered) {
+      publishes.set(publish.key, publish)
+      fateOf(publish).sent++
+      if (publish.qos === 0) return
+      const waiting = unanswered.get(publish.qos) ?? []
+      unanswered.set(publish.qos, waiting)
+      waiting.push(publish)
+    },
+    committed({ conversation, from }, key) {
+      const publish = publishes.get(key)
+      if (publish === undefined) return report(`${key} is stored, and nobody published it`)
+      if (publish.user !== from) report(`${show(publish)} is stored as a message of ${from}`)
+      if (publish.conversation !== conversation) {
+        report(`${show(publish)} is stored in ${conversation}`)
+      }
+      const fate = fateOf(publish)
+      fate.stored++
+      if (fate.stored === 1) checkOrder(publish)
+      else if (!mayBeStoredAgain(publish, fate)) {
+        report(`${show(publish)} is stored ${fate.stored} times`)
+      }
+    },
+    acknowledged(publish, unanswered) {
+      const waiting = unanswered.get(publish.qos) ?? []
+      if (waiting[0] !== publish) report(`${show(publish)} is acknowledged out of turn`)
+      unanswered.set(
+        publish.qos,
+        waiting.filter((it) => it !== publish),
+      )
+      if (fateOf(publish).stored > 0) return
+      if (refusable.has(`${publish.user} ${publish.conversation}`)) return
+      report(`${show(publish)} is acknowledged, and not stored`)
+    },
+    refused(publish, code) {
+      if (code === 'not-a-member' && refusable.has(`${publish.user} ${publish.conversation}`)) return
+      report(`${show(publish)} is refused: ${code}`)
+    },
+    mayBeRefused: (user, conversation) => void refusable.add(`${user} ${conversation}`),
+  }
+}

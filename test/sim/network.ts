@@ -1,0 +1,66 @@
+// All connections of a history, and what they carry.
+
+import type { Server } from './server.ts'
+import type { Line, LineEvents } from './line.ts'
+import { makeLine } from './line.ts'
+import type { Random } from './random.ts'
+
+export interface Network {
+  /** Opens a connection of a device to the server; undefined when it is turned away. */
+  open(device: string, events: LineEvents, server: Server): Line | undefined
+  /** Carries bytes on every line, at most as many as `bytesFor` says of its device; true when
+   * something was on its way. */
+  carry(bytesFor: (device: string) => number): boolean
+  /** The server's machine is gone. */
+  orphanAll(): void
+}
+
+export interface NetworkParts {
+  readonly random: Random
+  readonly report: (violation: string) => void
+  /** Most bytes the server may hold for one connection. */
+  readonly unsentBytesMax: number
+  /** Changes what devices are sent: a fault. */
+  readonly spoil?: ((bytes: Buffer) => Buffer) | undefined
+}
+
+export function makeNetwork(parts: NetworkParts): Network {
+  const { random, report, unsentBytesMax } = parts
+  const lines = new Map<Line, string>()
+
+  const checkBound = (line: Line, device: string) => {
+    const unsent = line.unsentBytes()
+    if (unsent > unsentBytesMax) report(`${device}: the server holds ${unsent} bytes for it`)
+  }
+
+  return {
+    open(device, events, server) {
+      const { spoil } = parts
+      const line = makeLine(
+        spoil ? { ...events, received: (bytes) => events.received(spoil(bytes)) } : events,
+        { highWaterMark: random.choose(64, 256, 16_384) },
+      )
+      const { socket } = line
+      if (!server.admit({ socket, peer: device, offeredToken: undefined, accepted: () => {} })) {
+        line.orphan()
+        return undefined
+      }
+      lines.set(line, device)
+      socket.once('close', () => lines.delete(line))
+      return line
+    },
+    carry(bytesFor) {
+      let isBusy = false
+      for (const [line, device] of lines) {
+        checkBound(line, device)
+        if (line.isIdle()) continue
+        isBusy = true
+        line.carry(bytesFor(device))
+      }
+      return isBusy
+    },
+    orphanAll() {
+      for (const line of lines.keys()) line.orphan()
+    },
+  }
+}
