@@ -38,6 +38,8 @@ export interface Watched {
 
 export interface DeliveryChecker {
   committed(entry: Pick<Delivered, 'conversation' | 'seq' | 'key'>): void
+  /** The server has been told of an entry: who subscribes now starts behind it. */
+  announced(entry: Pick<Delivered, 'conversation' | 'seq'>): void
   /** The user is a member, and gets what comes after a position. */
   joined(user: string, conversation: string, after: number): void
   /** Nothing that is stored from now on may reach the user. */
@@ -46,12 +48,9 @@ export interface DeliveryChecker {
   connecting(facts: DeviceFacts): Watched
   /** CONNACK came. */
   connected(watched: Watched): void
-  /** SUBSCRIBE, UNSUBSCRIBE go out. */
-  subscribing(facts: DeviceFacts, kind: Kind): void
-  unsubscribing(facts: DeviceFacts, kind: Kind): void
-  /** SUBACK, UNSUBACK came. */
-  subscribed(facts: DeviceFacts, kind: Kind): void
-  unsubscribed(facts: DeviceFacts, kind: Kind): void
+  /** SUBSCRIBE, UNSUBSCRIBE go out. Returns what to call when the answer comes. */
+  subscribing(facts: DeviceFacts, kind: Kind): () => void
+  unsubscribing(facts: DeviceFacts, kind: Kind): () => void
   delivered(watched: Watched, delivered: Delivered): void
   /** PUBACK goes out. */
   acknowledged(watched: Watched, packetId: number): void
@@ -90,6 +89,8 @@ interface Track {
 interface Device {
   readonly facts: DeviceFacts
   readonly states: Record<Kind, SubscriptionState>
+  /** How many requests there were: an answer to an earlier one than the last says nothing. */
+  readonly requests: Record<Kind, number>
   readonly tracks: Map<string, Track>
   readonly cursors: Map<string, number>
 }
@@ -111,6 +112,8 @@ export function makeDeliveryChecker(
   const logs = new Map<string, string[]>()
   const spans = new Map<string, Span[]>()
   const devices = new Map<string, Device>()
+  /** By conversation: the newest position that was announced. */
+  const announced = new Map<string, number>()
   let isAllFlushed = false
 
   const headOf = (conversation: string) => logs.get(conversation)?.length ?? 0
@@ -123,7 +126,8 @@ export function makeDeliveryChecker(
     const known = devices.get(facts.name)
     if (known !== undefined) return known
     const states: Device['states'] = { d: 'none', g: 'none' }
-    const device: Device = { facts, states, tracks: new Map(), cursors: new Map() }
+    const requests = { d: 0, g: 0 }
+    const device = { facts, states, requests, tracks: new Map(), cursors: new Map() }
     devices.set(facts.name, device)
     for (const id of logs.keys()) trackOf(device, id)
     return device
@@ -156,6 +160,13 @@ export function makeDeliveryChecker(
     const head = headOf(conversation)
     track.max = Math.min(track.max, Math.max(head + 1, track.min))
     track.base = Math.min(track.base, head)
+    track.version++
+  }
+
+  const request = ({ requests }: Device, kind: Kind) => {
+    requests[kind]++
+    const number = requests[kind]
+    return () => requests[kind] === number
   }
 
   const forKind = (device: Device, kind: Kind, work: (track: Track, id: string) => void) => {
@@ -175,11 +186,12 @@ export function makeDeliveryChecker(
   }
 
   const checkOrder = (watched: Watched, track: Track, { conversation, seq }: Delivered) => {
+    const isHeld = deviceOf(watched.facts).states[kindOf(conversation)] === 'held'
     const place = `${watched.facts.name}: ${conversation} ${seq}`
     const last = watched.last.get(conversation)
     if (seq === (last?.seq ?? Number.NaN) + 1) return
     if (last !== undefined && seq <= last.seq) return report(`${place} after ${last.seq}`)
-    if (last?.version === track.version) return report(`${place} follows ${last.seq}`)
+    if (isHeld && last?.version === track.version) return report(`${place} follows ${last.seq}`)
     if (seq >= track.stale.min && seq <= track.stale.max) return
     if (seq > track.max) return report(`${place}, but ${track.max} is missing`)
     if (seq > track.received && seq < track.min) report(`${place} is older than the subscription`)
@@ -218,6 +230,9 @@ export function makeDeliveryChecker(
       logs.set(conversation, log)
       log.push(key)
       if (seq !== log.length) report(`${conversation} ${seq} is stored after ${log.length - 1}`)
+    },
+    announced({ conversation, seq }) {
+      announced.set(conversation, Math.max(announced.get(conversation) ?? 0, seq))
     },
     joined(user, conversation, after) {
       if (!logs.has(conversation)) logs.set(conversation, [])
@@ -264,25 +279,27 @@ export function makeDeliveryChecker(
     subscribing(facts, kind) {
       const device = deviceOf(facts)
       const before = device.states[kind]
-      if (before === 'held') return
-      device.states[kind] = 'asking'
-      if (before === 'none') forKind(device, kind, (track, id) => loosen(track, headOf(id) + 1))
-    },
-    subscribed(facts, kind) {
-      const device = deviceOf(facts)
-      if (device.states[kind] !== 'asking') return
-      device.states[kind] = 'held'
-      forKind(device, kind, tighten)
+      const isLatest = request(device, kind)
+      if (before !== 'held') device.states[kind] = 'asking'
+      if (before === 'none') {
+        forKind(device, kind, (track, id) => loosen(track, (announced.get(id) ?? 0) + 1))
+      }
+      return () => {
+        if (!isLatest() || device.states[kind] !== 'asking') return
+        device.states[kind] = 'held'
+        forKind(device, kind, tighten)
+      }
     },
     unsubscribing(facts, kind) {
       const device = deviceOf(facts)
-      if (device.states[kind] === 'none') return
-      device.states[kind] = 'dropping'
-      forKind(device, kind, (track) => loosen(track, track.min))
-    },
-    unsubscribed(facts, kind) {
-      const device = deviceOf(facts)
-      if (device.states[kind] === 'dropping') device.states[kind] = 'none'
+      const isLatest = request(device, kind)
+      if (device.states[kind] !== 'none') {
+        device.states[kind] = 'dropping'
+        forKind(device, kind, (track) => loosen(track, track.min))
+      }
+      return () => {
+        if (isLatest() && device.states[kind] === 'dropping') device.states[kind] = 'none'
+      }
     },
     delivered(watched, delivered) {
       const { conversation, seq } = delivered
@@ -291,7 +308,8 @@ export function makeDeliveryChecker(
       const track = trackOf(device, conversation)
       checkContent(facts.name, delivered)
       checkMembership(facts, delivered)
-      if (device.states[kindOf(conversation)] === 'none') {
+      const state = device.states[kindOf(conversation)]
+      if (state === 'none') {
         report(`${facts.name}: ${conversation} ${seq}, which it does not subscribe to`)
       }
       checkOrder(watched, track, delivered)
@@ -300,8 +318,9 @@ export function makeDeliveryChecker(
       watched.last.set(conversation, { seq, version: track.version })
       if (seq >= track.min) {
         track.min = seq + 1
-        track.max = seq + 1
-        track.base = Math.min(track.base, seq - 1)
+        // While a request is under way the next one may follow a jump.
+        if (state === 'held') track.max = seq + 1
+        if (state === 'held') track.base = Math.min(track.base, seq - 1)
       }
       track.received = Math.max(track.received, seq)
     },

@@ -137,9 +137,8 @@ export class Device {
     if (this.state !== 'online') return
     const { deliveries, facts } = this.#parts
     this.wants = new Set([...this.wants].filter((it) => it !== kind))
-    deliveries.unsubscribing(facts, kind)
     const connection = this.#connection as Connection
-    const id = this.#request(connection, () => deliveries.unsubscribed(facts, kind))
+    const id = this.#request(connection, deliveries.unsubscribing(facts, kind))
     this.#note(`unsubscribes from ${kind}`)
     connection.line.send(unsubscribeBytes(id, this.#filters(kind)))
   }
@@ -240,9 +239,9 @@ export class Device {
     const wanted = kinds.filter((kind) => this.wants.has(kind))
     if (wanted.length === 0) return
     const { deliveries, facts } = this.#parts
-    for (const kind of wanted) deliveries.subscribing(facts, kind)
+    const answered = wanted.map((kind) => deliveries.subscribing(facts, kind))
     const id = this.#request(connection, () => {
-      for (const kind of wanted) deliveries.subscribed(facts, kind)
+      for (const answer of answered) answer()
     })
     const filters = wanted.flatMap((kind) => this.#filters(kind))
     this.#note(`subscribes to ${wanted}`)

@@ -50,6 +50,8 @@ export interface ProcessesParts {
   readonly losesAnnouncements: boolean
   readonly report: (violation: string) => void
   readonly trace: (line: string) => void
+  /** The engine has been told of an entry. */
+  readonly announced: (entry: Entry) => void
   /** The process is gone, and its connections with it. */
   readonly gone: () => void
   /** A removal has been answered, or cannot be any more. */
@@ -67,8 +69,12 @@ export function makeProcesses(parts: ProcessesParts): Processes {
   const announceIn = (to: Process, entry: Entry, deliver: (entry: Entry) => void) => {
     const fate = parts.losesAnnouncements && !isHealed ? random.below(100) : 100
     if (fate < 30) return trace(`${entry.conversation} ${entry.seq} is not announced`)
-    if (fate < 55) to.late.push(() => deliver(entry))
-    if (fate >= 45) deliver(entry)
+    const tell = () => {
+      deliver(entry)
+      parts.announced(entry)
+    }
+    if (fate < 55) to.late.push(tell)
+    if (fate >= 45) tell()
   }
 
   const end = () => {

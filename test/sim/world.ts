@@ -92,6 +92,7 @@ export async function makeWorld(parts: WorldParts): Promise<World> {
     ports: plant.store?.(ports) ?? ports,
     options: plant.options?.(options) ?? options,
     losesAnnouncements: theme.losesAnnouncements,
+    announced: deliveries.announced,
     gone: network.orphanAll,
     removalEnded(user, conversation) {
       if (leaving.delete(`${user} ${conversation}`)) deliveries.left(user, conversation)
