@@ -16,6 +16,8 @@ interface Process {
   server: Server | undefined
   /** Announcements that are late. */
   readonly late: (() => void)[]
+  /** By conversation: announces the newest entry whose announcement was not made in time. */
+  readonly newest: Map<string, () => void>
   isDead: boolean
 }
 
@@ -30,7 +32,7 @@ export interface Processes {
   server(): Server | undefined
   /** How the store behaves from now on. */
   setMood(mood: Mood): void
-  /** From now on every announcement arrives. */
+  /** From now on every announcement arrives; the newest of each conversation has. */
   heal(): void
   /** Lets one call of the store go on; false when none waits. */
   proceed(): boolean
@@ -68,11 +70,12 @@ export function makeProcesses(parts: ProcessesParts): Processes {
 
   const announceIn = (to: Process, entry: Entry, deliver: (entry: Entry) => void) => {
     const fate = parts.losesAnnouncements && !isHealed ? random.below(100) : 100
-    if (fate < 30) return trace(`${entry.conversation} ${entry.seq} is not announced`)
     const tell = () => {
       deliver(entry)
       parts.announced(entry)
     }
+    to.newest.set(entry.conversation, tell)
+    if (fate < 30) return trace(`${entry.conversation} ${entry.seq} is not announced`)
     if (fate < 55) to.late.push(tell)
     if (fate >= 45) tell()
   }
@@ -103,6 +106,7 @@ export function makeProcesses(parts: ProcessesParts): Processes {
         store: openStore(parts.ports, random),
         server: undefined,
         late: [],
+        newest: new Map(),
         isDead: false,
       }
       process = made
@@ -145,6 +149,8 @@ export function makeProcesses(parts: ProcessesParts): Processes {
     heal() {
       isHealed = true
       process?.late.splice(0)
+      // The repair compares with the newest position that was announced.
+      for (const tell of process?.newest.values() ?? []) tell()
     },
     proceed: () => process?.store.proceed() ?? false,
     announce() {
