@@ -63,6 +63,7 @@ async function live(world: World): Promise<void> {
   for (let i = 0; i < steps; i++) {
     await step(world)
     carrySome(world)
+    world.timers.advance(random.below(3))
     await pause(world)
   }
 }
@@ -199,10 +200,11 @@ function missing({ devices }: World): readonly string[] {
   return devices.flatMap((device) => device.missing())
 }
 
-/** Lets everything run that waits for nothing but its turn. */
-async function settle({ network }: World): Promise<void> {
+/** Lets everything run that waits for its turn, or a few milliseconds. */
+async function settle({ network, timers }: World): Promise<void> {
   for (let quiet = 0, turns = 0; quiet < 6 && turns < 500; turns++) {
     quiet = network.carry(() => 100_000) ? 0 : quiet + 1
+    timers.advance(1)
     await turn()
   }
 }

@@ -57,7 +57,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     }
   }
   const engine = makeEngine(
-    { devices: ports, conversations: ports, readLog: ports.read, logger },
+    { devices: ports, conversations: ports, readLog: ports.read, logger, clock },
     options.engine,
   )
   const announce = (entry: Entry) => parts.announce(entry, engine.announce)

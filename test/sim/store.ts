@@ -28,6 +28,8 @@ export interface Memory {
 
 interface Device {
   subscriptions: readonly Subscription[]
+  /** When it was last here, ms since the epoch. */
+  lastSeen: number
   readonly cursors: Map<string, Cursor>
 }
 
@@ -52,7 +54,11 @@ export function makeMemory(): Memory {
     async save({ user, device, subscriptions, cursors = [], dropped = [] }: DeviceState) {
       const allowed = await membersOnly(user, cursors)
       const key = `${user}/${device}`
-      const known = devices.get(key) ?? { subscriptions, cursors: new Map<string, Cursor>() }
+      const known: Device = devices.get(key) ?? {
+        subscriptions,
+        lastSeen: Number.POSITIVE_INFINITY,
+        cursors: new Map(),
+      }
       known.subscriptions = subscriptions
       for (const id of dropped) known.cursors.delete(id)
       for (const cursor of allowed) known.cursors.set(cursor.conversation, cursor)
@@ -60,6 +66,17 @@ export function makeMemory(): Memory {
     },
     async forget(user, device) {
       devices.delete(`${user}/${device}`)
+    },
+    async saveLastSeen(names, at) {
+      for (const { user, device } of names) {
+        const known = devices.get(`${user}/${device}`)
+        if (known !== undefined) known.lastSeen = at
+      }
+    },
+    async expire(before, limit) {
+      const gone = [...devices].filter(([, { lastSeen }]) => lastSeen < before).slice(0, limit)
+      for (const [key] of gone) devices.delete(key)
+      return gone.length
     },
     async saveCursors(updates) {
       const allowed: CursorUpdate[] = []

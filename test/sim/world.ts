@@ -112,11 +112,13 @@ function chooseOptions(random: Random): ServerOptions {
       windowEntriesMax: random.choose(1, 2, 4, 16),
       windowBytesMax: random.choose(300, 700, 10_000),
       cursorFlushMs: 300,
+      sessionExpirySeconds: 2_592_000,
     },
     log: {
       queueMax: random.choose(2, 4, 100),
       queueBytesMax: random.choose(600, 100_000),
       batchMax: random.choose(1, 2, 8),
+      gatherMs: random.choose(0, 3),
       waitMs: 2000,
     },
     limits: {
