@@ -55,6 +55,7 @@ export function makeLogChecker(
   /** By device and conversation: the number of the newest publish that was stored. */
   const newest = new Map<string, number>()
   const refusable = new Set<string>()
+  const isRefusable = ({ user, conversation }: Publish) => refusable.has(`${user} ${conversation}`)
   const show = ({ key, device, conversation }: Publish) => `${key} of ${device} to ${conversation}`
 
   const fateOf = ({ key }: Publish): Fate => {
@@ -67,6 +68,8 @@ export function makeLogChecker(
     !publish.hasId && publish.qos > 0 && sent > 1 && !(publish.qos === 2 && isQos2Strict)
 
   const checkOrder = (publish: Publish) => {
+    // One that was refused is not stored, and sent again it may be, after later ones.
+    if (isRefusable(publish)) return
     const place = `${publish.device} ${publish.conversation}`
     const before = newest.get(place) ?? 0
     newest.set(place, Math.max(before, publish.number))
@@ -104,11 +107,11 @@ export function makeLogChecker(
         waiting.filter((it) => it !== publish),
       )
       if (fateOf(publish).stored > 0) return
-      if (refusable.has(`${publish.user} ${publish.conversation}`)) return
+      if (isRefusable(publish)) return
       report(`${show(publish)} is acknowledged, and not stored`)
     },
     refused(publish, code) {
-      if (code === 'not-a-member' && refusable.has(`${publish.user} ${publish.conversation}`)) return
+      if (code === 'not-a-member' && isRefusable(publish)) return
       report(`${show(publish)} is refused: ${code}`)
     },
     mayBeRefused: (user, conversation) => void refusable.add(`${user} ${conversation}`),

@@ -9,6 +9,7 @@ export interface Witness {
   readonly log: LogChecker
   readonly deliveries: DeliveryChecker
   readonly report: (violation: string) => void
+  readonly trace: (line: string) => void
   readonly batchMax: number
   /** The device of a name, `user/device`. */
   readonly facts: (name: string) => DeviceFacts | undefined
@@ -32,6 +33,7 @@ export function observe(ports: Ports, memory: Memory, witness: Witness): Ports {
     const [user = '', device = ''] = name.split('/')
     for (const id of conversations) {
       const cursor = memory.cursorOf(user, device, id)
+      if (facts && cursor) witness.trace(`the cursor of ${name} in ${id} is ${cursor.acked}`)
       if (facts && cursor) deliveries.cursorStored(facts, id, cursor.acked)
     }
   }
@@ -46,6 +48,7 @@ export function observe(ports: Ports, memory: Memory, witness: Witness): Ports {
         if (outcome?.kind !== 'appended') continue
         const { conversation, body } = entry
         const key = keyOf((JSON.parse(`{${body.fields}}`) as { text: string }).text)
+        witness.trace(`${conversation} ${outcome.seq} is ${key}`)
         log.committed(entry, key)
         deliveries.committed({ conversation, seq: outcome.seq, key })
       }

@@ -61,7 +61,7 @@ const users = ["ann", "bob", "cid"]
 const overheadBytes = 600
 
 export async function makeWorld(parts: WorldParts): Promise<World> {
-  const { theme, random, timers, plant, report } = parts
+  const { theme, random, timers, plant, report, trace } = parts
   const options = chooseOptions(random)
   const memory = makeMemory()
   const log = makeLogChecker(report, parts)
@@ -74,6 +74,7 @@ export async function makeWorld(parts: WorldParts): Promise<World> {
     log,
     deliveries,
     report,
+    trace,
     batchMax: options.log.batchMax,
     facts: (name) => devices.find(({ facts }) => facts.name === name)?.facts,
     removed(user, conversation) {
