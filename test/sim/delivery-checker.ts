@@ -26,6 +26,8 @@ export interface Delivered {
 /** One connection of a device, as the checker follows it. */
 export interface Watched {
   readonly facts: DeviceFacts
+  /** Counts connections and joins: which came first. */
+  readonly began: number
   /** By conversation: the cursor that was stored when the connection began. */
   readonly floors: ReadonlyMap<string, number>
   /** By conversation: the head when the server had answered the CONNECT. */
@@ -42,6 +44,8 @@ export interface DeliveryChecker {
   announced(entry: Pick<Delivered, 'conversation' | 'seq'>): void
   /** The user is a member, and gets what comes after a position. */
   joined(user: string, conversation: string, after: number): void
+  /** The user's removal is stored: the server will hear of it. */
+  leaving(user: string, conversation: string): void
   /** Nothing that is stored from now on may reach the user. */
   left(user: string, conversation: string): void
   /** CONNECT goes out. */
@@ -77,8 +81,10 @@ interface Track {
   max: number
   /** The highest position that was received, ever. */
   received: number
-  /** What was on its way when the user left may still come. */
-  stale: { readonly min: number; readonly max: number }
+  /** The user has left: connections that began before `joinedAt` may still get positions up to
+   * here, in any order. */
+  staleMax: number
+  joinedAt: number
   /** Grows whenever the order of positions may have a jump. */
   version: number
   /** A cursor above this must have been acknowledged. */
@@ -103,7 +109,6 @@ interface Span {
   until: number
 }
 
-const nothing = { min: 1, max: 0 }
 const kindOf = (conversation: string) => conversation[0] as Kind
 
 /** Makes the checker; it calls `report` for each violation. */
@@ -117,6 +122,7 @@ export function makeDeliveryChecker(
   /** By conversation: the newest position that was announced. */
   const announced = new Map<string, number>()
   let isAllFlushed = false
+  let moment = 0
 
   const headOf = (conversation: string) => logs.get(conversation)?.length ?? 0
   const heads = () => new Map([...logs].map(([id, { length }]) => [id, length]))
@@ -147,7 +153,8 @@ export function makeDeliveryChecker(
       min: 1,
       max: Number.POSITIVE_INFINITY,
       received: 0,
-      stale: nothing,
+      staleMax: 0,
+      joinedAt: Number.POSITIVE_INFINITY,
       version: 0,
       base: Number.POSITIVE_INFINITY,
       acknowledged: new Set(),
@@ -155,6 +162,11 @@ export function makeDeliveryChecker(
     tracks.set(conversation, track)
     return track
   }
+
+  const tracksOf = (user: string, conversation: string) =>
+    [...devices.values()]
+      .filter(({ facts }) => facts.user === user)
+      .map((device) => trackOf(device, conversation))
 
   /** The device may be anywhere from `min` on. */
   const loosen = (track: Track, min: number) => {
@@ -201,9 +213,10 @@ export function makeDeliveryChecker(
     if (seq === (last?.seq ?? Number.NaN) + 1) return
     if (last !== undefined && seq <= last.seq) return report(`${place} after ${last.seq}`)
     if (isHeld && last?.version === track.version) return report(`${place} follows ${last.seq}`)
-    if (seq >= track.stale.min && seq <= track.stale.max) return
     if (seq > track.max) return report(`${place}, but ${track.max} is missing`)
-    if (seq > track.received && seq < track.min) report(`${place} is older than the subscription`)
+    // The server may hear of a membership late, and begins where the user joined.
+    const isJoin = spansOf(watched.facts.user, conversation).at(-1)?.after === seq - 1
+    if (seq > track.received && seq < track.min && !isJoin) report(`${place} is older than the subscription`)
   }
 
   const checkRepetition = (watched: Watched, track: Track, delivered: Delivered) => {
@@ -252,6 +265,7 @@ export function makeDeliveryChecker(
       for (const device of devices.values()) {
         if (device.facts.user !== user) continue
         const track = trackOf(device, conversation)
+        track.joinedAt = ++moment
         loosen(track, after + 1)
         if (device.states[kindOf(conversation)] !== 'held') continue
         // At QoS 0 it starts at the head when it comes, which is not there yet.
@@ -260,15 +274,22 @@ export function makeDeliveryChecker(
         track.base = after
       }
     },
+    leaving(user, conversation) {
+      for (const track of tracksOf(user, conversation)) {
+        track.staleMax = Number.POSITIVE_INFINITY
+        track.joinedAt = Number.POSITIVE_INFINITY
+      }
+    },
     left(user, conversation) {
+      const head = headOf(conversation)
       const span = spansOf(user, conversation).at(-1)
-      if (span !== undefined) span.until = headOf(conversation)
-      for (const device of devices.values()) {
-        if (device.facts.user !== user) continue
-        const track = trackOf(device, conversation)
-        track.stale = { min: track.min, max: headOf(conversation) }
-        device.cursors.delete(conversation)
+      if (span !== undefined) span.until = head
+      for (const track of tracksOf(user, conversation)) {
+        track.staleMax = head
         loosen(track, track.min)
+      }
+      for (const { facts, cursors } of devices.values()) {
+        if (facts.user === user) cursors.delete(conversation)
       }
     },
     connecting(facts) {
@@ -278,7 +299,14 @@ export function makeDeliveryChecker(
       if (facts.clean) Object.assign(device.states, { d: 'none', g: 'none' })
       // At QoS 0 nothing is kept for an absent device: it goes on at the head.
       if (facts.qos === 0) for (const track of device.tracks.values()) loosen(track, track.min)
-      return { facts, floors, heads: new Map(), last: new Map(), pending: new Map() }
+      return {
+        facts,
+        began: ++moment,
+        floors,
+        heads: new Map(),
+        last: new Map(),
+        pending: new Map(),
+      }
     },
     connected(watched) {
       watched.heads = heads()
@@ -325,10 +353,13 @@ export function makeDeliveryChecker(
       if (state === 'none') {
         report(`${facts.name}: ${conversation} ${seq}, which it does not subscribe to`)
       }
-      checkOrder(watched, track, delivered)
-      checkRepetition(watched, track, delivered)
+      const isStale = seq <= track.staleMax && watched.began < track.joinedAt
+      if (!isStale) {
+        checkOrder(watched, track, delivered)
+        checkRepetition(watched, track, delivered)
+      }
       checkPacket(watched, delivered)
-      watched.last.set(conversation, { seq, version: track.version })
+      watched.last.set(conversation, { seq, version: isStale ? -1 : track.version })
       if (seq >= track.min) {
         track.min = seq + 1
         // While a request is under way the next one may follow a jump.

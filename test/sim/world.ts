@@ -79,6 +79,7 @@ export async function makeWorld(parts: WorldParts): Promise<World> {
     facts: (name) => devices.find(({ facts }) => facts.name === name)?.facts,
     removed(user, conversation) {
       log.mayBeRefused(user, conversation)
+      deliveries.leaving(user, conversation)
       leaving.add(`${user} ${conversation}`)
     },
   })
