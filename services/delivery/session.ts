@@ -257,6 +257,8 @@ export class Session implements Listener {
     const limit = Math.min(readMax, this.#window.free())
     const before = { head: room.head, sent: position.sent }
     const entries = await this.#parts.read(room.conversation.id, position.sent, limit)
+    // The log may be ahead of what was announced: who starts at the head must not get it again.
+    room.head = Math.max(room.head, entries.at(-1)?.seq ?? 0)
     // The session may have been closed, or the position given up, while the log was read.
     if (this.state !== 'catchingUp' || !this.#behind.has(position)) return
     for (const entry of entries) {
