@@ -16,11 +16,13 @@ import type { Link } from './delivery.ts'
 import { Delivery } from './delivery.ts'
 import type { LastSeen } from './last-seen.ts'
 import { makeLastSeen } from './last-seen.ts'
-import { makeLocks } from './locks.ts'
+import type { WithLock } from './locks.ts'
+import { deviceKey, makeLocks } from './locks.ts'
 import type { Cursor, DeviceStore, StoredDevice } from './ports.ts'
 import type { Member } from './room.ts'
 import type { ConnectedUser, Roster } from './roster.ts'
 import { makeRoster } from './roster.ts'
+import { makeSaveSession } from './save-session.ts'
 import type { SessionOptions } from './session.ts'
 import { Session } from './session.ts'
 import type { SubscribeRequest } from './subscribe.ts'
@@ -91,6 +93,8 @@ interface Context extends EngineParts {
   readonly cursors: Cursors
   readonly lastSeen: LastSeen
   readonly turns: Turns
+  /** What concerns one device, one after the other. */
+  readonly withLock: WithLock
   readonly options: EngineOptions
 }
 
@@ -102,7 +106,9 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     { expiryMs: options.sessionExpirySeconds * 1000 },
   )
   const turns = makeTurns(readsPerTurn)
-  const context: Context = { ...parts, options, roster, cursors, lastSeen, turns }
+  const withLock = makeLocks()
+  const context: Context = { ...parts, options, roster, cursors, lastSeen, turns, withLock }
+  const saveSession = makeSaveSession(parts.devices, withLock)
   const { attach, detach } = makeDoor(context)
   const notify = makeNotifier(context)
 
@@ -121,8 +127,8 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
   return {
     attach,
     detach,
-    ...makeSubscriber(parts.devices, roster),
-    sync: makeSync(parts.devices, roster),
+    ...makeSubscriber(saveSession, roster),
+    sync: makeSync(saveSession, roster),
     member: (session, conversation) => roster.get(session.user)?.memberships.get(conversation),
     announce(entry) {
       const room = roster.roomOf(entry)
@@ -160,8 +166,7 @@ function* durableSessions(roster: Roster): Iterable<Session> {
 
 /** Opening and closing of sessions, one after the other for each device. */
 function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
-  const { roster, cursors, lastSeen } = context
-  const withLock = makeLocks()
+  const { roster, cursors, lastSeen, withLock } = context
   const sessions = new Map<string, { readonly session: Session; readonly guest: ConnectedUser }>()
   let arriving = 0
 
@@ -202,7 +207,7 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
   return {
     async attach(arrival) {
       if (arriving >= arrivingMax) throw new StoreFailure('too many devices wait for the store')
-      const key = keyOf(arrival)
+      const key = deviceKey(arrival)
       arriving++
       try {
         return await withLock(key, () => open(key, arrival))
@@ -211,17 +216,12 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
       }
     },
     detach: (session) => {
-      const key = keyOf(session)
+      const key = deviceKey(session)
       // At once, so that nothing is sent to a connection that is gone.
       session.close()
       return withLock(key, () => release(key, session))
     },
   }
-}
-
-/** `/` cannot occur in an id. */
-function keyOf({ user, device }: { readonly user: string; readonly device: string }): string {
-  return `${user}/${device}`
 }
 
 /** What the store knows of the device. A clean one is forgotten [MQTT-3.1.2-6], a durable one that

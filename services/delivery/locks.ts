@@ -25,3 +25,8 @@ export function makeLocks(): WithLock {
     }
   }
 }
+
+/** The key of a device; `/` cannot occur in an id. */
+export function deviceKey(device: { readonly user: string; readonly device: string }): string {
+  return `${device.user}/${device.device}`
+}

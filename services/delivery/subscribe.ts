@@ -3,9 +3,10 @@
 
 import { groupConversation } from '../../protocol/ids.ts'
 import { parseChatFilter } from '../../protocol/topics.ts'
-import type { Cursor, DeviceStore } from './ports.ts'
+import type { Cursor } from './ports.ts'
 import type { Member, Room } from './room.ts'
 import type { Roster } from './roster.ts'
+import type { SaveSession } from './save-session.ts'
 import type { Session } from './session.ts'
 import { subscriptionsMax } from './subscriptions.ts'
 
@@ -25,7 +26,7 @@ interface Subscriber {
 
 const refused = 128
 
-export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber {
+export function makeSubscriber(save: SaveSession, roster: Roster): Subscriber {
   const membersOf = (session: Session): Iterable<Member> =>
     roster.get(session.user)?.memberships.values() ?? []
 
@@ -47,19 +48,6 @@ export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber
     return granted
   }
 
-  /** Stores the session's subscriptions, with cursors for the rooms it newly listens to. */
-  const store = async (session: Session, starts: readonly Start[], dropped: readonly Room[]) => {
-    if (!session.durable) return
-    const { user, device, subscriptions } = session
-    await devices.save({
-      user,
-      device,
-      subscriptions: subscriptions.list(),
-      cursors: starts.map(cursorOf),
-      dropped: dropped.map((room) => room.conversation.id),
-    })
-  }
-
   return {
     async subscribe(session, requests) {
       const before = session.subscriptions.version()
@@ -74,7 +62,7 @@ export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber
       }
       // Apps subscribe anew at each connect: what is known is not written again.
       const isNew = session.subscriptions.version() > before || starts.length > 0
-      if (isNew) await store(session, starts, [])
+      if (isNew) await save(session, { cursors: starts.map(cursorOf) })
       for (const { room, qos, from } of starts) {
         // Entries that came meanwhile are above it: they are caught up with.
         const member = roster.get(session.user)?.memberships.get(room.conversation.id)
@@ -94,7 +82,7 @@ export function makeSubscriber(devices: DeviceStore, roster: Roster): Subscriber
         else position.qos = qos
       }
       for (const room of dropped) session.ignore(room)
-      await store(session, [], dropped)
+      await save(session, { dropped: dropped.map((room) => room.conversation.id) })
     },
   }
 }

@@ -1,9 +1,9 @@
 // A device says how far it is by itself, in the conversations it names, and gets what it missed:
 // for clients that keep their own positions instead of a durable session.
 
-import type { DeviceStore } from './ports.ts'
 import type { Member } from './room.ts'
 import type { Roster } from './roster.ts'
+import type { SaveSession } from './save-session.ts'
 import type { Session } from './session.ts'
 
 /** Positions by conversation: everything up to there is known to the device. */
@@ -14,7 +14,7 @@ type Positions = ReadonlyMap<string, number>
  * has on its way is not waited for. Resolves when it would survive a crash. */
 export type Sync = (session: Session, positions: Positions) => Promise<void>
 
-export function makeSync(devices: DeviceStore, roster: Roster): Sync {
+export function makeSync(save: SaveSession, roster: Roster): Sync {
   const startIn = ({ room, joinedSeq }: Member, seq: number) =>
     Math.min(Math.max(seq, joinedSeq), room.head)
 
@@ -29,8 +29,6 @@ export function makeSync(devices: DeviceStore, roster: Roster): Sync {
       session.reposition(member, acked)
     }
     session.oweCaughtUp()
-    if (!session.durable) return
-    const { user, device, subscriptions } = session
-    await devices.save({ user, device, subscriptions: subscriptions.list(), cursors })
+    await save(session, { cursors })
   }
 }
