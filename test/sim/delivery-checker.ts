@@ -216,7 +216,8 @@ export function makeDeliveryChecker(
     if (seq > track.max) return report(`${place}, but ${track.max} is missing`)
     // The server may hear of a membership late, and begins where the user joined.
     const isJoin = spansOf(watched.facts.user, conversation).at(-1)?.after === seq - 1
-    if (seq > track.received && seq < track.min && !isJoin) report(`${place} is older than the subscription`)
+    if (seq > track.received && seq < track.min && !isJoin)
+      report(`${place} is older than the subscription`)
   }
 
   const checkRepetition = (watched: Watched, track: Track, delivered: Delivered) => {
@@ -380,7 +381,9 @@ export function makeDeliveryChecker(
       if (facts.qos === 0) return
       for (let seq = track.base + 1; seq <= acked; seq++) {
         if (track.acknowledged.has(seq)) continue
-        report(`${facts.name}: the cursor of ${conversation} is ${acked}, ${seq} is not acknowledged`)
+        report(
+          `${facts.name}: the cursor of ${conversation} is ${acked}, ${seq} is not acknowledged`,
+        )
         return
       }
     },

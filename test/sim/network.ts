@@ -1,9 +1,9 @@
 // All connections of a history, and what they carry.
 
-import type { Server } from './server.ts'
 import type { Line, LineEvents } from './line.ts'
 import { makeLine } from './line.ts'
 import type { Random } from './random.ts'
+import type { Server } from './server.ts'
 
 export interface Network {
   /** Opens a connection of a device to the server; undefined when it is turned away. */

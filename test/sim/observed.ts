@@ -1,7 +1,7 @@
 // The store with a witness: what it commits is told to the checker in the same step.
 
-import { keyOf } from './device.ts'
 import type { DeliveryChecker, DeviceFacts } from './delivery-checker.ts'
+import { keyOf } from './device.ts'
 import type { LogChecker } from './log-checker.ts'
 import type { Memory, Ports } from './store.ts'
 

@@ -8,10 +8,7 @@ import type { Entry } from '../../protocol/entry.ts'
 import { Refusal } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/logger.ts'
 import { makeRoutes } from '../../services/access/routes.ts'
-import type {
-  Conversations,
-  MembershipChange,
-} from '../../services/conversations/conversations.ts'
+import type { Conversations, MembershipChange } from '../../services/conversations/conversations.ts'
 import { makeConversations } from '../../services/conversations/conversations.ts'
 import type { EngineOptions } from '../../services/delivery/engine.ts'
 import { makeEngine } from '../../services/delivery/engine.ts'

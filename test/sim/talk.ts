@@ -1,8 +1,7 @@
 // What users say: messages of every QoS, with and without an id, to groups and to each other.
 
 import { directConversation, groupConversation } from '../../protocol/ids.ts'
-import type { Message } from './device.ts'
-import type { Device } from './device.ts'
+import type { Device, Message } from './device.ts'
 import type { Random } from './random.ts'
 import type { Qos } from './wire.ts'
 

@@ -55,7 +55,7 @@ export interface World {
 
 /** Who is in which group at first; the first one stays. */
 export const groups = { club: ['ann', 'bob', 'cid'], town: ['bob', 'ann'] } as const
-const users = ["ann", "bob", "cid"]
+const users = ['ann', 'bob', 'cid']
 /** What the server writes to a connection without asking whether it takes bytes: one message more
  * than fits, and answers. */
 const overheadBytes = 600
