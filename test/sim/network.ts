@@ -20,8 +20,6 @@ export interface NetworkParts {
   readonly report: (violation: string) => void
   /** Most bytes the server may hold for one connection. */
   readonly unsentBytesMax: number
-  /** Changes what devices are sent: a fault. */
-  readonly spoil?: ((bytes: Buffer) => Buffer) | undefined
 }
 
 export function makeNetwork(parts: NetworkParts): Network {
@@ -35,11 +33,7 @@ export function makeNetwork(parts: NetworkParts): Network {
 
   return {
     open(device, events, server) {
-      const { spoil } = parts
-      const line = makeLine(
-        spoil ? { ...events, received: (bytes) => events.received(spoil(bytes)) } : events,
-        { highWaterMark: random.choose(64, 256, 16_384) },
-      )
+      const line = makeLine(events, { highWaterMark: random.choose(64, 256, 16_384) })
       const { socket } = line
       if (!server.admit({ socket, peer: device, offeredToken: undefined, accepted: () => {} })) {
         line.orphan()

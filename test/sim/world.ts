@@ -27,8 +27,6 @@ export interface Plant {
   readonly store?: (ports: Ports) => Ports
   /** Changes what the server is to keep to, and the checker does not know. */
   readonly options?: (options: ServerOptions) => ServerOptions
-  /** Changes what devices are sent. */
-  readonly wire?: (bytes: Buffer) => Buffer
 }
 
 export interface WorldParts {
@@ -87,7 +85,6 @@ export async function makeWorld(parts: WorldParts): Promise<World> {
     random,
     report,
     unsentBytesMax: options.engine.windowBytesMax + overheadBytes,
-    spoil: plant.wire,
   })
   const processes = makeProcesses({
     ...parts,
