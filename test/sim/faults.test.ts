@@ -72,7 +72,12 @@ const faults: readonly Fault[] = [
       const isLost = ({ body }: NewEntry) => /"m[0-9]*7"/.test(body.fields)
       return {
         append: async (batch, at) => {
-          const outcomes = [...(await append(batch.filter((it) => !isLost(it)), at))]
+          const outcomes = [
+            ...(await append(
+              batch.filter((it) => !isLost(it)),
+              at,
+            )),
+          ]
           return batch.map((entry) =>
             isLost(entry) ? { kind: 'duplicate', seq: 1, at } : outcomes.shift(),
           ) as Awaited<ReturnType<Ports['append']>>

@@ -117,15 +117,13 @@ export function makeMemory(): Memory {
   }
 }
 
-/** The ports over the memory. When `isDead` says so their calls never end and change nothing. */
+/** The ports over the memory. */
 export function portsOf(
   memory: Memory,
-  isDead: () => boolean = () => false,
 ): Pick<EngineParts, 'devices' | 'conversations' | 'readLog'> {
   const call = async <Result>(port: PortName, work: () => Result): Promise<Result> => {
     memory.calls.set(port, (memory.calls.get(port) ?? 0) + 1)
     await memory.pace(port)
-    if (isDead()) return new Promise<never>(() => {})
     const failures = memory.failures.get(port) ?? 0
     if (failures > 0) {
       memory.failures.set(port, failures - 1)
