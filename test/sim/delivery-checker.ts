@@ -1,6 +1,10 @@
 // The receivers' half of the checker: what each device got, against what it must get. It sees
 // commits, joins and departures, packets as the device sends and receives them, and stored cursors.
 
+import type { Track } from './track.ts'
+import { loosen, makeTrack, tighten } from './track.ts'
+import { makeTruth } from './truth.ts'
+
 /** A device, as far as what it must get depends on it. */
 export interface DeviceFacts {
   readonly user: string
@@ -14,7 +18,7 @@ export interface DeviceFacts {
 /** What a subscription covers: direct conversations, or groups. */
 export type Kind = 'd' | 'g'
 
-export interface Delivered {
+interface Delivered {
   readonly conversation: string
   readonly seq: number
   readonly key: string
@@ -74,24 +78,6 @@ export interface DeliveryCheckerOptions {
 
 type SubscriptionState = 'none' | 'asking' | 'held' | 'dropping'
 
-/** Where a device is in a conversation. */
-interface Track {
-  /** The next new position is one of these; `max` is infinite while it is not known. */
-  min: number
-  max: number
-  /** The highest position that was received, ever. */
-  received: number
-  /** The user has left: connections that began before `joinedAt` may still get positions up to
-   * here, in any order. */
-  staleMax: number
-  joinedAt: number
-  /** Grows whenever the order of positions may have a jump. */
-  version: number
-  /** A cursor above this must have been acknowledged. */
-  base: number
-  readonly acknowledged: Set<number>
-}
-
 interface Device {
   readonly facts: DeviceFacts
   readonly states: Record<Kind, SubscriptionState>
@@ -103,12 +89,6 @@ interface Device {
   readonly cursors: Map<string, number>
 }
 
-/** A time of membership: positions `after < seq <= until` are the user's to see. */
-interface Span {
-  readonly after: number
-  until: number
-}
-
 const kindOf = (conversation: string) => conversation[0] as Kind
 
 /** Makes the checker; it calls `report` for each violation. */
@@ -116,19 +96,12 @@ export function makeDeliveryChecker(
   report: (violation: string) => void,
   options: DeliveryCheckerOptions,
 ): DeliveryChecker {
-  const logs = new Map<string, string[]>()
-  const spans = new Map<string, Span[]>()
+  const truth = makeTruth()
   const devices = new Map<string, Device>()
   /** By conversation: the newest position that was announced. */
   const announced = new Map<string, number>()
   let isAllFlushed = false
   let moment = 0
-
-  const headOf = (conversation: string) => logs.get(conversation)?.length ?? 0
-  const heads = () => new Map([...logs].map(([id, { length }]) => [id, length]))
-  const spansOf = (user: string, conversation: string) => spans.get(`${user} ${conversation}`) ?? []
-  const isMember = (user: string, conversation: string) =>
-    spansOf(user, conversation).at(-1)?.until === Number.POSITIVE_INFINITY
 
   const deviceOf = (facts: DeviceFacts): Device => {
     const known = devices.get(facts.name)
@@ -144,21 +117,12 @@ export function makeDeliveryChecker(
       cursors: new Map(),
     }
     devices.set(facts.name, device)
-    for (const id of logs.keys()) trackOf(device, id)
+    for (const id of truth.heads().keys()) trackOf(device, id)
     return device
   }
 
   const trackOf = ({ tracks }: Device, conversation: string): Track => {
-    const track = tracks.get(conversation) ?? {
-      min: 1,
-      max: Number.POSITIVE_INFINITY,
-      received: 0,
-      staleMax: 0,
-      joinedAt: Number.POSITIVE_INFINITY,
-      version: 0,
-      base: Number.POSITIVE_INFINITY,
-      acknowledged: new Set(),
-    }
+    const track = tracks.get(conversation) ?? makeTrack()
     tracks.set(conversation, track)
     return track
   }
@@ -168,21 +132,7 @@ export function makeDeliveryChecker(
       .filter(({ facts }) => facts.user === user)
       .map((device) => trackOf(device, conversation))
 
-  /** The device may be anywhere from `min` on. */
-  const loosen = (track: Track, min: number) => {
-    track.min = min
-    track.max = Number.POSITIVE_INFINITY
-    track.base = Number.POSITIVE_INFINITY
-    track.version++
-  }
-
-  /** The device is at the head by now, at the latest. */
-  const tighten = (track: Track, conversation: string) => {
-    const head = headOf(conversation)
-    track.max = Math.min(track.max, Math.max(head + 1, track.min))
-    track.base = Math.min(track.base, head)
-    track.version++
-  }
+  const atHead = (track: Track, conversation: string) => tighten(track, truth.headOf(conversation))
 
   const request = ({ requests }: Device, kind: Kind) => {
     requests[kind]++
@@ -195,15 +145,14 @@ export function makeDeliveryChecker(
   }
 
   const checkContent = (name: string, { conversation, seq, key }: Delivered) => {
-    const log = logs.get(conversation) ?? []
-    if (log[seq - 1] !== key) {
-      report(`${name}: ${conversation} ${seq} is ${key}, but the log holds ${log[seq - 1]}`)
-    }
+    const stored = truth.keyAt(conversation, seq)
+    if (stored === key) return
+    report(`${name}: ${conversation} ${seq} is ${key}, but the log holds ${stored}`)
   }
 
   const checkMembership = ({ user, name }: DeviceFacts, { conversation, seq }: Delivered) => {
-    const mayHear = spansOf(user, conversation).some((it) => seq > it.after && seq <= it.until)
-    if (!mayHear) report(`${name}: ${conversation} ${seq}, but ${user} is no member there`)
+    if (truth.maySee(user, conversation, seq)) return
+    report(`${name}: ${conversation} ${seq}, but ${user} is no member there`)
   }
 
   const checkOrder = (watched: Watched, track: Track, { conversation, seq }: Delivered) => {
@@ -215,7 +164,7 @@ export function makeDeliveryChecker(
     if (isHeld && last?.version === track.version) return report(`${place} follows ${last.seq}`)
     if (seq > track.max) return report(`${place}, but ${track.max} is missing`)
     // The server may hear of a membership late, and begins where the user joined.
-    const isJoin = spansOf(watched.facts.user, conversation).at(-1)?.after === seq - 1
+    const isJoin = truth.joinedAfter(watched.facts.user, conversation) === seq - 1
     if (seq > track.received && seq < track.min && !isJoin)
       report(`${place} is older than the subscription`)
   }
@@ -249,20 +198,14 @@ export function makeDeliveryChecker(
 
   return {
     committed({ conversation, seq, key }) {
-      const log = logs.get(conversation) ?? []
-      logs.set(conversation, log)
-      log.push(key)
-      if (seq !== log.length) report(`${conversation} ${seq} is stored after ${log.length - 1}`)
+      const next = truth.append(conversation, key)
+      if (seq !== next) report(`${conversation} ${seq} is stored after ${next - 1}`)
     },
     announced({ conversation, seq }) {
       announced.set(conversation, Math.max(announced.get(conversation) ?? 0, seq))
     },
     joined(user, conversation, after) {
-      if (!logs.has(conversation)) logs.set(conversation, [])
-      spans.set(`${user} ${conversation}`, [
-        ...spansOf(user, conversation),
-        { after, until: Number.POSITIVE_INFINITY },
-      ])
+      truth.join(user, conversation, after)
       for (const device of devices.values()) {
         if (device.facts.user !== user) continue
         const track = trackOf(device, conversation)
@@ -282,11 +225,9 @@ export function makeDeliveryChecker(
       }
     },
     left(user, conversation) {
-      const head = headOf(conversation)
-      const span = spansOf(user, conversation).at(-1)
-      if (span !== undefined) span.until = head
+      truth.leave(user, conversation)
       for (const track of tracksOf(user, conversation)) {
-        track.staleMax = head
+        track.staleMax = truth.headOf(conversation)
         loosen(track, track.min)
       }
       for (const { facts, cursors } of devices.values()) {
@@ -310,12 +251,12 @@ export function makeDeliveryChecker(
       }
     },
     connected(watched) {
-      watched.heads = heads()
+      watched.heads = truth.heads()
       const device = deviceOf(watched.facts)
       device.isConnected = true
       if (watched.facts.qos > 0) return
       for (const kind of ['d', 'g'] as const) {
-        if (device.states[kind] === 'held') forKind(device, kind, tighten)
+        if (device.states[kind] === 'held') forKind(device, kind, atHead)
       }
     },
     subscribing(facts, kind) {
@@ -329,7 +270,7 @@ export function makeDeliveryChecker(
       return () => {
         if (!isLatest() || device.states[kind] !== 'asking') return
         device.states[kind] = 'held'
-        forKind(device, kind, tighten)
+        forKind(device, kind, atHead)
       }
     },
     unsubscribing(facts, kind) {
@@ -393,8 +334,8 @@ export function makeDeliveryChecker(
     missing({ facts }) {
       const { tracks, states } = deviceOf(facts)
       return [...tracks].flatMap(([id, { min, max }]) => {
-        if (!isMember(facts.user, id) || states[kindOf(id)] !== 'held') return []
-        const next = headOf(id) + 1
+        if (!truth.isMember(facts.user, id) || states[kindOf(id)] !== 'held') return []
+        const next = truth.headOf(id) + 1
         if (max >= next && min <= next) return []
         return [`${facts.name}: ${id} has ${next - 1} entries, it waits for ${max}`]
       })

@@ -32,7 +32,8 @@ export async function runHistories(
       const { violations, trace } = await runHistory({ ...options, seed })
       if (histories === 1) console.error(trace.join('\n'))
       if (violations.length > 0) {
-        const replay = `PARLEY_TEST_SEED=${seed} PARLEY_TEST_HISTORIES=1 node build/test/sim/${name}.test.js`
+        const environment = `PARLEY_TEST_SEED=${seed} PARLEY_TEST_HISTORIES=1`
+        const replay = `${environment} node build/test/sim/${name}.test.js`
         return { seed, violations: violations.slice(0, 10), replay }
       }
     }

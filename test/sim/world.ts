@@ -1,7 +1,6 @@
 // The world of a history: the store, the processes of the server over it, the devices with the
 // network between, and the checker that watches. It can do things; what and when, the history says.
 
-import { groupConversation } from '../../protocol/ids.ts'
 import type { DeliveryChecker } from './delivery-checker.ts'
 import { makeDeliveryChecker } from './delivery-checker.ts'
 import { Device } from './device.ts'
@@ -172,6 +171,3 @@ async function settleIn(ports: Ports): Promise<void> {
     await ports.createGroup({ group, title: group, owner, members })
   }
 }
-
-/** The conversation that users leave and join. */
-export const club = groupConversation('club')

@@ -4,7 +4,7 @@
 import type { Delivery, Link } from '../../../../services/delivery/delivery.ts'
 import type { Session } from '../../../../services/delivery/session.ts'
 
-export interface Delivered {
+interface Delivered {
   readonly conversation: string
   readonly seq: number
   readonly packetId: number
