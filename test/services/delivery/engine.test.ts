@@ -242,3 +242,21 @@ t.test('cursors that could not be written at the end are not lost', async (t) =>
   await engine.close()
   t.equal(memory.acked('bob', 'phone', town), 3)
 })
+
+t.test('what was read ahead of its announcement does not come again at QoS 0', async (t) => {
+  const { memory, connect, disconnect, engine } = makeWorld(t)
+  const town = memory.group('town', 'bob')
+  // Somebody stays, so that the room does.
+  await connect('bob/laptop', { filters: all })
+  const { link } = await connect('bob/phone', { filters: all, qos: 0 })
+  memory.append(town)
+  const announced = memory.append(town)
+  const late = memory.append(town)
+  engine.announce(announced)
+  await deliveredTo(link, 3)
+  await disconnect(link)
+  const again = await connect('bob/phone')
+  engine.announce(late)
+  await settle()
+  t.same(again.link.seqs(), [])
+})

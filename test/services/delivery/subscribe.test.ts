@@ -195,3 +195,22 @@ t.test('a store that fails rejects the SUBSCRIBE, and nothing is delivered for i
   await settle()
   t.same(link.seqs(), [])
 })
+
+t.test('what a connection stores late does not undo what its successor was told', async (t) => {
+  const world = makeWorld(t)
+  const { memory, engine } = world
+  memory.group('town', 'bob')
+  const { link } = await world.connect('bob/phone', { filters: ['g/+/msg'] })
+  let open = () => {}
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  memory.pace = (port) => (port === 'save' ? gate : Promise.resolve())
+  if (link.session === undefined) throw new Error('not connected')
+  const unsubscribed = engine.unsubscribe(link.session, ['g/+/msg'])
+  const connected = world.connect('bob/phone', { filters: ['g/+/msg'] })
+  await settle()
+  open()
+  await Promise.all([unsubscribed, connected])
+  t.match(memory.devices.get('bob/phone')?.subscriptions, [{ filter: 'g/+/msg' }])
+})
