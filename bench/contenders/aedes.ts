@@ -1,0 +1,62 @@
+// aedes by itself: in memory, and with Redis for persistence and between brokers.
+
+import { fileURLToPath } from 'node:url'
+import type { Contender } from './contender.ts'
+import { type Child, findProgram, freePort, isListening, startProgram } from './processes.ts'
+
+const program = fileURLToPath(new URL('./aedes-server.js', import.meta.url))
+
+async function startAedes(redisPort?: number): Promise<{ child: Child; address: string }> {
+  const port = await freePort()
+  const words = [program, String(port), ...(redisPort === undefined ? [] : [String(redisPort)])]
+  const child = startProgram(process.execPath, words)
+  await child.until(() => isListening(port))
+  return { child, address: `127.0.0.1:${port}` }
+}
+
+export const aedesInMemory: Contender = {
+  name: 'aedes',
+  title: 'bare aedes, in memory',
+  missing: () => undefined,
+  async start() {
+    const { child, address } = await startAedes()
+    return {
+      address,
+      parts: [{ name: 'aedes', pid: child.pid }],
+      usersFile: undefined,
+      stop: child.stop,
+    }
+  },
+}
+
+export const aedesWithRedis: Contender = {
+  name: 'aedes-redis',
+  title: 'bare aedes, with Redis (which stores after the PUBACK, and does not fsync)',
+  missing: () => (findProgram('redis-server') === undefined ? 'it has no redis-server' : undefined),
+  async start(_population, folder) {
+    const port = await freePort()
+    const redis = startProgram(findProgram('redis-server') as string, [
+      ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
+      ...['--save', '', '--appendonly', 'no'],
+    ])
+    try {
+      await redis.until(() => isListening(port))
+      const { child, address } = await startAedes(port)
+      return {
+        address,
+        parts: [
+          { name: 'aedes', pid: child.pid },
+          { name: 'redis-server', pid: redis.pid },
+        ],
+        usersFile: undefined,
+        async stop() {
+          await child.stop()
+          await redis.stop()
+        },
+      }
+    } catch (error) {
+      await redis.stop()
+      throw error
+    }
+  },
+}
