@@ -17,6 +17,7 @@ async function startAedes(redisPort?: number): Promise<{ child: Child; address: 
 export const aedesInMemory: Contender = {
   name: 'aedes',
   title: 'bare aedes, in memory',
+  groupFilter: 'g/g{i}/msg',
   missing: () => undefined,
   async start() {
     const { child, address } = await startAedes()
@@ -32,6 +33,7 @@ export const aedesInMemory: Contender = {
 export const aedesWithRedis: Contender = {
   name: 'aedes-redis',
   title: 'bare aedes, with Redis (which stores after the PUBACK, and does not fsync)',
+  groupFilter: 'g/g{i}/msg',
   missing: () => (findProgram('redis-server') === undefined ? 'it has no redis-server' : undefined),
   async start(_population, folder) {
     const port = await freePort()

@@ -8,7 +8,7 @@ export interface Population {
   readonly groups: readonly Group[]
 }
 
-export interface Group {
+interface Group {
   readonly id: string
   readonly members: readonly string[]
 }
@@ -32,6 +32,8 @@ export interface Contender {
   readonly name: string
   /** What it is, for the report. */
   readonly title: string
+  /** What receivers subscribe to for the messages of their groups; `{i}` is the group's number. */
+  readonly groupFilter: string
   /** Why it cannot run here; undefined when it can. */
   missing(): string | undefined
   /** Starts it on a free port of 127.0.0.1; `folder` is empty, and its own. */

@@ -22,6 +22,7 @@ log_type error
 export const mosquitto: Contender = {
   name: 'mosquitto',
   title: 'Mosquitto, in memory',
+  groupFilter: 'g/g{i}/msg',
   missing: () => (findProgram('mosquitto') === undefined ? 'it is not installed' : undefined),
   async start(_population, folder) {
     const port = await freePort()

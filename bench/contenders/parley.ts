@@ -17,6 +17,8 @@ export function makeParley(nodeFlags: readonly string[]): Contender {
   return {
     name: 'parley',
     title: 'Parley, stored and acknowledged after fsync',
+    // All of one's groups: what an app subscribes to.
+    groupFilter: 'g/+/msg',
     missing: () => undefined,
     async start(population, folder) {
       const data = join(folder, 'data')

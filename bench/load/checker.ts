@@ -2,7 +2,7 @@
 // lost follows from what was sent less what was new.
 
 /** `new`, in order; `late`, new but overtaken by a later one of its sender; `duplicate`. */
-export type Arrival = 'new' | 'late' | 'duplicate'
+type Arrival = 'new' | 'late' | 'duplicate'
 
 export interface Checker {
   /** Notes message `number` of a sender; each sender counts from 0. */

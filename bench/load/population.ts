@@ -12,7 +12,7 @@ export interface Share {
   readonly of: number
 }
 
-export type Role = 'sender' | 'receiver'
+type Role = 'sender' | 'receiver'
 
 /** A client by its pair or group and its number therein. */
 export interface Place {

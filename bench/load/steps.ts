@@ -23,7 +23,7 @@ export interface Snapshot {
 }
 
 /** The steps of one mode; each worker does its share, and all have done when it resolves. */
-export interface Steps {
+interface Steps {
   readonly [name: string]: (argument: number) => Promise<void> | void
 }
 
