@@ -107,6 +107,7 @@ function number(what: string, text: string): number {
 
 function describeRun(plan: Plan): string {
   const fileSystem = fileSystemOf(plan.folder)
+  const remark = isInMemory(fileSystem) ? ', in memory: fsync costs nothing here!' : ''
   const words = process.argv.slice(2).join(' ')
   const generator = process.env.MQLOAD === undefined ? "the project's own" : 'the one of MQLOAD'
   return [
@@ -114,7 +115,7 @@ function describeRun(plan: Plan): string {
       `${plan.seconds} s, medians (faults: sums)`,
     `- date: ${new Date().toISOString().slice(0, 10)}`,
     `- machine: ${describeMachine()}; load generator (${generator}) on the same cores`,
-    `- disk: ${fileSystem}${isInMemory(fileSystem) ? ', in memory: fsync costs nothing here!' : ''}`,
+    `- disk: ${fileSystem}${remark}`,
     ...plan.contenders.map(({ name, title }) => `- \`${name}\`: ${title}`),
   ].join('\n')
 }

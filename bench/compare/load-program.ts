@@ -2,7 +2,6 @@
 // the broker's processes, and the program itself, cost the machine.
 
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Part } from '../contenders/contender.ts'
@@ -67,7 +66,8 @@ export async function runLoadProgram(request: LoadRequest): Promise<Figures> {
     figures = { ...figures, ...readLine(line) }
     request.onLine?.(line)
   })
-  const [code] = await once(child, 'close')
+  // Not `once`, which an aborted child rejects before it has ended.
+  const code = await new Promise((resolve) => child.on('close', resolve))
   const rssPeak = rss.stop()
   if (code !== 0 && !signal?.aborted) throw new Error(`the load failed: ${complaints.trim()}`)
   return { ...figures, rssPeak, ...derive(figures, readings, parts) }

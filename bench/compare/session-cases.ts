@@ -1,6 +1,7 @@
 // The cases about sessions: receivers that are away, that are idle, that have stopped reading.
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import { type Bench, type Case, ratio, value } from './case.ts'
 import { names, times } from './flow-cases.ts'
 
@@ -24,7 +25,11 @@ export const away: Case = {
     value('lost', 'lost', { atMost: 0 }),
     value('out of order', 'outOfOrder', { atMost: 0 }),
   ],
-  run: (bench) => bench.load(['-mode', 'offline', '-n', '100', '-count', '200']),
+  async run(bench) {
+    // A server that has just started has its code to compile still.
+    await bench.load(['-mode', 'pair', '-n', '100', '-warm', '0s', '-dur', `${bench.warmSeconds}s`])
+    return bench.load(['-mode', 'offline', '-n', '100', '-count', '200'])
+  },
 }
 
 const idleSessions = 10_000
@@ -61,6 +66,9 @@ export const idle: Case = {
 
 const stalledReaders = 200
 const besides = 20
+/** After so long all readers are stalled, and what is measured is that they are, not that they were
+ * sent a lot. */
+const fillMs = 6000
 /** Parley's `windowBytesMax`, MiB. */
 const windowMebibytes = 0.25
 
@@ -91,7 +99,10 @@ export const stalled: Case = {
     const pairs = () => bench.load(['-mode', 'pair', '-n', String(besides), ...times(bench)])
     // The flood without readers first: what they change is what is wanted.
     const alone = await bench.beside(flood(bench, 0), pairs)
-    const among = await bench.beside(flood(bench, stalledReaders), pairs)
+    const among = await bench.beside(flood(bench, stalledReaders), async () => {
+      await wait(fillMs)
+      return pairs()
+    })
     const figure = (from: typeof alone, name: string): number => from[name] ?? Number.NaN
     return {
       rssAlone: figure(alone, 'rssPeak'),
@@ -107,13 +118,13 @@ export const stalled: Case = {
   },
 }
 
-/** A publisher of 32 KiB messages: 128 of them fill what the system itself buffers for a reader,
- * after that the broker has to hold the rest, or to let it be. */
+/** A publisher of 1 MB/s. When a reader has been sent 4 MB, the system's own buffers for it are
+ * full (3.9 MiB, measured on Linux 6), and the broker must hold the rest, or let it be. */
 function flood({ running, seconds, warmSeconds }: Bench, readers: number): string[] {
   return [
     ...['-mode', 'group', '-groups', '1', '-members', String(readers), '-stalled'],
     ...['-pub', 'g/flood/msg', '-sub', 'g/flood/msg', '-cid-send', 'flooder', '-cid-recv', 'f{m}'],
-    ...['-rate', '100', '-size', '32768', '-drain', '0s'],
+    ...['-rate', '50', '-size', '20000', '-drain', '0s'],
     ...['-warm', '0s', '-dur', `${60 + seconds + warmSeconds}s`],
     ...(running.usersFile === undefined ? [] : ['-users', usersAfter(running.usersFile)]),
   ]
