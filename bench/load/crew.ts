@@ -2,8 +2,9 @@
 // stand.
 
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { LoadOptions } from './options.ts'
+import type { PacerTask } from './pacer.ts'
 import { sum } from './statistics.ts'
 import type { Answer, Request, Snapshot, WorkerTask } from './steps.ts'
 
@@ -15,14 +16,21 @@ export interface Crew {
   close(): Promise<void>
 }
 
+/** An open loop sends what is due no more often than this. */
+const beatMsMin = 0.25
+
 /** Starts the threads. */
 export function makeCrew(options: LoadOptions): Crew {
   const run = Math.floor(Math.random() * 36 ** 6).toString(36)
-  const workers = Array.from({ length: options.workers }, (_, index) => {
+  const channels = Array.from({ length: options.workers }, () => new MessageChannel())
+  const workers = channels.map(({ port1: beats }, index) => {
     const share = { index, of: options.workers }
-    const workerData: WorkerTask = { options, share, run }
-    return new Worker(new URL('./worker.js', import.meta.url), { workerData })
+    const workerData: WorkerTask = { options, share, run, beats }
+    const url = new URL('./worker.js', import.meta.url)
+    return new Worker(url, { workerData, transferList: [beats] })
   })
+  const ports = channels.map(({ port2 }) => port2)
+  const pacer = options.rate > 0 ? startPacer(ports, options.rate) : undefined
 
   const ask = async (worker: Worker, request: Request): Promise<Answer> => {
     worker.postMessage(request)
@@ -39,9 +47,16 @@ export function makeCrew(options: LoadOptions): Crew {
       return together(answers.map(({ snapshot }) => snapshot))
     },
     async close() {
-      await Promise.all(workers.map((worker) => worker.terminate()))
+      await Promise.all([pacer, ...workers].map((thread) => thread?.terminate()))
     },
   }
+}
+
+function startPacer(ports: readonly MessagePort[], rate: number): Worker {
+  const everyMs = Math.max(beatMsMin, 1000 / rate)
+  const workerData: PacerTask = { everyMs, ports }
+  const url = new URL('./pacer.js', import.meta.url)
+  return new Worker(url, { workerData, transferList: [...ports] })
 }
 
 function together(parts: readonly Snapshot[]): Snapshot {

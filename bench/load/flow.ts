@@ -13,7 +13,7 @@ const tickMs = 1
 
 /** Steps: `connect`; `start`, at a time in µs; `measure` and `rest`, between which latencies are
  * noted; `stop`. */
-export function makeFlow({ options, share, run }: WorkerTask): Work {
+export function makeFlow({ options, share, run, beats }: WorkerTask): Work {
   const isGroup = options.mode === 'group'
   const shape = isGroup
     ? { senders: options.groups, members: options.members }
@@ -57,8 +57,9 @@ export function makeFlow({ options, share, run }: WorkerTask): Work {
       },
       start(at) {
         for (const sender of sending) sender.begin(at, Number.POSITIVE_INFINITY)
+        if (options.rate > 0) beats.on('message', proceed)
         // A closed loop of QoS 1 goes on by itself once it has begun.
-        timer = setInterval(proceed, tickMs)
+        else timer = setInterval(proceed, tickMs)
       },
       measure() {
         senders.isMeasuring = true
@@ -69,6 +70,7 @@ export function makeFlow({ options, share, run }: WorkerTask): Work {
         receivers.isMeasuring = false
       },
       stop() {
+        beats.close()
         clearInterval(timer)
         for (const sender of sending) sender.stop()
       },

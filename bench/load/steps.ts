@@ -1,6 +1,7 @@
 // What the main thread asks of worker threads: named steps, one after the other, answered with
 // plain data. Each mode of the load is a table of steps.
 
+import type { MessagePort } from 'node:worker_threads'
 import type { LoadOptions } from './options.ts'
 import type { Share } from './population.ts'
 import type { Received } from './receivers.ts'
@@ -12,6 +13,8 @@ export interface WorkerTask {
   readonly share: Share
   /** Sets the message ids of this run apart. */
   readonly run: string
+  /** Where the beats of the pacer come in, in an open loop. */
+  readonly beats: MessagePort
 }
 
 /** How a worker stands. */
