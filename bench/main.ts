@@ -42,7 +42,12 @@ const { values } = parseArgs({
 })
 
 if (values.help) console.log(help)
-else await main()
+else {
+  await main().catch((error: Error) => {
+    console.error(`bench: ${error.message}`)
+    process.exitCode = 1
+  })
+}
 
 async function main(): Promise<void> {
   const abort = new AbortController()

@@ -91,7 +91,9 @@ async function runCase(
   try {
     running = await contender.start(of.population, folder)
     signal.throwIfAborted()
-    return await of.run(makeBench(plan, { contender, running, round }, signal))
+    const figures = await of.run(makeBench(plan, { contender, running, round }, signal))
+    signal.throwIfAborted()
+    return figures
   } finally {
     await running?.stop()
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
