@@ -13,7 +13,7 @@ import { makeDeviceReads, makeDeviceWrites } from './devices.ts'
 import type { SqlDriver } from './driver.ts'
 import type { ReadLog } from './read-log.ts'
 import { makeReadLog } from './read-log.ts'
-import { makeTransact } from './transaction.ts'
+import type { Transact } from './transaction.ts'
 import type { UserReads, UserWrites } from './users.ts'
 import { makeUserReads, makeUserWrites } from './users.ts'
 
@@ -33,9 +33,9 @@ export interface Reads extends UserReads, ConversationReads, DeviceReads {
  * page could succeed on a disk where no append would. */
 const probeBytes = 64 * 1024
 
-/** The writes on this connection, which must be the only one that writes. */
-export function makeWrites(driver: SqlDriver): Writes {
-  const transact = makeTransact(driver)
+/** The writes on this connection, which must be the only one that writes, each in a transaction of
+ * its own. */
+export function makeWrites(driver: SqlDriver, transact: Transact): Writes {
   const insertProbe = driver.prepare('REPLACE INTO probe (key, filler) VALUES (1, zeroblob(?))')
   const deleteProbe = driver.prepare('DELETE FROM probe')
   return {

@@ -1,4 +1,5 @@
-// Transactions: all of the work is durable when it returns, or none of it was done.
+// Transactions: all of the work is durable when it returns, or none of it was done. Several can be
+// made durable together: each is still all or none by itself, and one commit is paid for all.
 
 import type { SqlDriver } from './driver.ts'
 
@@ -9,12 +10,53 @@ export type Transact = <Result>(work: () => Result) => Result
 /** Makes the function that runs transactions on this connection. They do not nest. */
 export function makeTransact(driver: SqlDriver): Transact {
   // IMMEDIATE takes the write lock at once, so that a locked database fails before any work.
-  const begin = driver.prepare('BEGIN IMMEDIATE')
-  const commit = driver.prepare('COMMIT')
-  const rollback = driver.prepare('ROLLBACK')
+  return makeRunner(driver, { begin: 'BEGIN IMMEDIATE', end: 'COMMIT', undo: ['ROLLBACK'] })
+}
+
+export interface Transactions {
+  /** As of `makeTransact`; within `together` it is a part of that, durable when that is. */
+  readonly transact: Transact
+  /** Makes the transactions in its work durable together, when it ends. What one of them throws
+   * undoes that one; what the work throws undoes all. */
+  readonly together: Transact
+}
+
+/** Makes the functions that run transactions on this connection, alone or together. */
+export function makeTransactions(driver: SqlDriver): Transactions {
+  const whole = makeTransact(driver)
+  const part = makeRunner(driver, {
+    begin: 'SAVEPOINT part',
+    end: 'RELEASE part',
+    undo: ['ROLLBACK TO part', 'RELEASE part'],
+  })
+  let run = whole
+  return {
+    transact: (work) => run(work),
+    together: (work) =>
+      whole(() => {
+        run = part
+        try {
+          return work()
+        } finally {
+          run = whole
+        }
+      }),
+  }
+}
+
+interface Statements {
+  readonly begin: string
+  readonly end: string
+  readonly undo: readonly string[]
+}
+
+function makeRunner(driver: SqlDriver, statements: Statements): Transact {
+  const begin = driver.prepare(statements.begin)
+  const end = driver.prepare(statements.end)
+  const undoing = statements.undo.map((text) => driver.prepare(text))
   const undo = (): void => {
     try {
-      rollback.run([])
+      for (const statement of undoing) statement.run([])
     } catch {
       // After a full disk or a failed write SQLite has rolled back by itself, and there is
       // nothing left to undo. The first error is the one to report.
@@ -24,7 +66,7 @@ export function makeTransact(driver: SqlDriver): Transact {
     begin.run([])
     try {
       const result = work()
-      commit.run([])
+      end.run([])
       return result
     } catch (error) {
       undo()

@@ -73,11 +73,12 @@ export function receiveOutcomes(sent: SentOutcomes): readonly AppendOutcome[] {
 
 type OtherWrite = Exclude<keyof Writes, 'append'>
 
-/** A write, or the end of them. */
-export type ToThread =
+export type WriteCall =
   | { readonly id: number; readonly name: 'append'; readonly batch: SentBatch; readonly at: number }
   | { readonly id: number; readonly name: OtherWrite; readonly args: readonly unknown[] }
-  | 'close'
+
+/** A write, or the end of them. */
+export type ToThread = WriteCall | 'close'
 
 /** The answer to one write. The thread's first message answers to the start, with id 0. */
 export type FromThread =

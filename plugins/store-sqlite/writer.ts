@@ -3,6 +3,7 @@
 import type { SqlDriver } from './driver.ts'
 import type { Writes } from './operations.ts'
 import { closeDriver, makeWrites } from './operations.ts'
+import { makeTransact } from './transaction.ts'
 
 /** Runs writes in the order they were asked for, one at a time. */
 export interface Writer {
@@ -26,7 +27,7 @@ export function callWrite(writes: Writes, name: keyof Writes, args: readonly unk
 
 /** The writer on this thread: each write, its wait for the disk included, holds the event loop. */
 export function makeInlineWriter(driver: SqlDriver): Writer {
-  const writes = makeWrites(driver)
+  const writes = makeWrites(driver, makeTransact(driver))
   return {
     hasOwnConnection: false,
     died: new Promise(() => {}),
