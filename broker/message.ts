@@ -88,7 +88,11 @@ export function handleMessage(
 function awaitRoute(connection: Connection, message: Message, route: Promise<Route>): void {
   connection.hold('route')
   route
-    .then((found) => follow(connection, message, found))
+    .then((found) => {
+      // Of a connection that has ended the client sends again what was not answered, or has done so
+      // already: stored now, this one would come after later ones.
+      if (connection.session !== undefined) follow(connection, message, found)
+    })
     .catch((err: unknown) => {
       connection.context.logger.debug({ err }, 'a publish could not be routed')
       connection.fail('the message could not be stored')
