@@ -40,6 +40,8 @@ export interface Processes {
   announce(): void
   /** Joins a user to a group, or removes one who is a member. */
   changeMember(group: string, user: string, kind: 'join' | 'leave'): void
+  /** Whether a change of the user's is not answered yet. */
+  isChanging(user: string): boolean
   /** Users whose change of membership reaches connected devices only when they reconnect. */
   readonly unheard: Set<string>
 }
@@ -100,6 +102,7 @@ export function makeProcesses(parts: ProcessesParts): Processes {
 
   return {
     unheard,
+    isChanging: (user) => changing.has(user),
     async start() {
       if (process !== undefined) return
       const made: Process = {

@@ -77,7 +77,9 @@ export async function makeWorld(parts: WorldParts): Promise<World> {
     removed(user, conversation) {
       log.mayBeRefused(user, conversation)
       deliveries.leaving(user, conversation)
-      leaving.add(`${user} ${conversation}`)
+      // Of a process that has died since, nobody will hear.
+      if (processes.isChanging(user)) leaving.add(`${user} ${conversation}`)
+      else deliveries.left(user, conversation)
     },
   })
   const network = makeNetwork({
