@@ -105,8 +105,15 @@ type Chat = ReturnType<typeof makeChat>
 /** The log, the delivery engine and what stands around them. */
 function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
   const follow = async (change: MembershipChange) => {
+    let { kind } = change
+    const tell = () => {
+      const told = engine.membershipChanged({ ...change, kind })
+      // Only once: a user who left may be back by the time it is tried again, and is looked up then.
+      kind = 'joined'
+      return told
+    }
     try {
-      await log.attempt(() => engine.membershipChanged(change))
+      await log.attempt(tell)
     } catch (err) {
       logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
     }

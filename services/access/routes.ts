@@ -35,7 +35,8 @@ export function makeRoutes({ engine, conversations, attempt }: RoutesParts): Rou
 
   const join = async (user: string, peer: string): Promise<string> => {
     const { id } = await conversations.direct(user, peer)
-    for (const each of [user, peer]) {
+    // The publisher last: until then its messages come here, and the peer is told for certain.
+    for (const each of [peer, user]) {
       await engine.membershipChanged({ kind: 'joined', conversation: id, user: each })
     }
     return id

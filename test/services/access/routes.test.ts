@@ -160,3 +160,17 @@ t.test('a session that has gone is refused, and breaks nothing', async (t) => {
   t.same(resolve(alice, 'g/town/msg'), { kind: 'refused', code: 'not-a-member' })
   t.same(await resolve(alice, 'u/bob/msg'), { kind: 'refused', code: 'not-a-member' })
 })
+
+t.test('a peer who could not be told of a new conversation is told at the next try', async (t) => {
+  const { world, resolve } = setup(t)
+  const { memory, engine } = world
+  const alice = await world.connect('alice/phone')
+  const bob = await world.connect('bob/phone')
+  let asked = 0
+  memory.pace = async (port) => {
+    if (port === 'membership' && ++asked === 2) throw new StoreFailure('planted')
+  }
+  await t.rejects(async () => resolve(alice, 'u/bob/msg'), StoreFailure)
+  const id = idOf(await resolve(alice, 'u/bob/msg'))
+  t.ok(bob.link.session && typeof id === 'string' && engine.member(bob.link.session, id))
+})
