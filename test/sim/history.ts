@@ -161,6 +161,8 @@ async function heal(world: World, report: (violation: string) => void): Promise<
     device.isPrompt = true
     if (processes.unheard.has(device.facts.user)) device.cut()
   }
+  // Until all of a user's devices are away the server goes by what it remembers.
+  await settle(world)
   await quieten(world, report)
   for (const device of devices) {
     speaker.say(device, { group: 'club' }, true)

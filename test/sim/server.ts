@@ -47,8 +47,15 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
   const { ports } = store
   const logger = makeLogger(parts.broken)
   const follow = async (change: MembershipChange) => {
+    let { kind } = change
+    const tell = () => {
+      const told = engine.membershipChanged({ ...change, kind })
+      // Only once: a user who left may be back by the time it is tried again, and is looked up then.
+      kind = 'joined'
+      return told
+    }
     try {
-      await log.attempt(() => engine.membershipChanged(change))
+      await log.attempt(tell)
     } catch {
       parts.unheard(change)
     }
