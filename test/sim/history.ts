@@ -152,16 +152,16 @@ async function changeProcess({ random, processes }: World): Promise<void> {
 
 /** Everything works again: what was promised must arrive, and must not arrive twice. */
 async function heal(world: World, report: (violation: string) => void): Promise<void> {
-  const { devices, processes, deliveries, timers, options, speaker, random } = world
+  const { devices, network, processes, deliveries, timers, options, speaker, random } = world
   processes.setMood(calm)
   processes.heal()
   while (processes.proceed()) await turn()
   for (const device of devices) {
     device.isStalled = false
     device.isPrompt = true
-    if (processes.unheard.has(device.facts.user)) device.cut()
   }
   // Until all of a user's devices are away the server goes by what it remembers.
+  if (processes.unheard.size > 0) network.orphanAll()
   await settle(world)
   await quieten(world, report)
   for (const device of devices) {

@@ -11,7 +11,7 @@ export interface Network {
   /** Carries bytes on every line, at most as many as `bytesFor` says of its device; true when
    * something was on its way. */
   carry(bytesFor: (device: string) => number): boolean
-  /** The server's machine is gone. */
+  /** Ends every connection: the server's machine is gone, or the network. */
   orphanAll(): void
 }
 
