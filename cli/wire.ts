@@ -108,7 +108,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
     let { kind } = change
     const tell = () => {
       const told = engine.membershipChanged({ ...change, kind })
-      // Only once: a user who left may be back by the time it is tried again, and is looked up then.
+      // Once only: who left may be back by the time it is tried again, and is looked up then.
       kind = 'joined'
       return told
     }

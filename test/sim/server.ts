@@ -50,7 +50,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     let { kind } = change
     const tell = () => {
       const told = engine.membershipChanged({ ...change, kind })
-      // Only once: a user who left may be back by the time it is tried again, and is looked up then.
+      // Once only: who left may be back by the time it is tried again, and is looked up then.
       kind = 'joined'
       return told
     }
