@@ -122,7 +122,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
     {
       devices: store.devices,
       conversations: store.conversations,
-      readLog: store.log.read,
+      log: store.log,
       logger,
       clock: systemClock,
     },

@@ -11,8 +11,8 @@ import { makeConversationWrites } from './conversation-writes.ts'
 import type { DeviceReads, DeviceWrites } from './devices.ts'
 import { makeDeviceReads, makeDeviceWrites } from './devices.ts'
 import type { SqlDriver } from './driver.ts'
-import type { ReadLog } from './read-log.ts'
-import { makeReadLog } from './read-log.ts'
+import type { LogReads } from './read-log.ts'
+import { makeLogReads } from './read-log.ts'
 import type { Transact } from './transaction.ts'
 import type { UserReads, UserWrites } from './users.ts'
 import { makeUserReads, makeUserWrites } from './users.ts'
@@ -25,9 +25,7 @@ export interface Writes extends UserWrites, ConversationWrites, DeviceWrites {
   probe(): void
 }
 
-export interface Reads extends UserReads, ConversationReads, DeviceReads {
-  readLog: ReadLog
-}
+export interface Reads extends UserReads, ConversationReads, DeviceReads, LogReads {}
 
 /** One large append: 64 KiB, 17 pages of the database and of the write-ahead log. A probe of one
  * page could succeed on a disk where no append would. */
@@ -56,7 +54,7 @@ export function makeReads(driver: SqlDriver): Reads {
     ...makeUserReads(driver),
     ...makeConversationReads(driver),
     ...makeDeviceReads(driver),
-    readLog: makeReadLog(driver),
+    ...makeLogReads(driver),
   }
 }
 

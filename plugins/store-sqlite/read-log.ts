@@ -5,8 +5,11 @@ import type { ReadRange } from '../../services/log/ports.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { makeFindKey } from './keys.ts'
 
-/** `LogStore.read`, synchronous. */
-export type ReadLog = (conversation: string, range: ReadRange) => readonly Entry[]
+/** The reading half of `LogStore`, synchronous. */
+export interface LogReads {
+  readLog(conversation: string, range: ReadRange): readonly Entry[]
+  heads(conversations: readonly string[]): readonly number[]
+}
 
 interface MessageRow {
   readonly seq: number
@@ -21,7 +24,7 @@ interface MessageRow {
 const rowsAtOnce = 64
 
 /** Makes the reader of this connection. A conversation that does not exist has no entries. */
-export function makeReadLog(driver: SqlDriver): ReadLog {
+export function makeLogReads(driver: SqlDriver): LogReads {
   const conversationKey = makeFindKey(driver, 'conversations')
   const select = (order: 'ASC' | 'DESC'): SqlStatement<MessageRow> =>
     driver.prepare<MessageRow>(`
@@ -32,7 +35,11 @@ export function makeReadLog(driver: SqlDriver): ReadLog {
   const oldestFirst = select('ASC')
   const newestFirst = select('DESC')
 
-  return (conversation, range) => {
+  const selectHead = driver.prepare<{ head: number | null }>(
+    'SELECT max(seq) AS head FROM messages WHERE conversation = ?',
+  )
+
+  const readLog = (conversation: string, range: ReadRange): readonly Entry[] => {
     const key = conversationKey(conversation)
     if (key === undefined) return []
     const statement = range.newestFirst === true ? newestFirst : oldestFirst
@@ -55,6 +62,12 @@ export function makeReadLog(driver: SqlDriver): ReadLog {
       if (statement === newestFirst) before = last.seq
       else after = last.seq
     }
+  }
+
+  return {
+    readLog,
+    heads: (conversations) =>
+      conversations.map((id) => selectHead.get([conversationKey(id) ?? null])?.head ?? 0),
   }
 }
 

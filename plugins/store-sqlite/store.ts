@@ -166,6 +166,7 @@ function makeStore(
     log: {
       append: (batch, at) => write('append', batch, at),
       read: (conversation, range) => read((from) => from.readLog(conversation, range)),
+      heads: (conversations) => read((from) => from.heads(conversations)),
     },
     conversations: makeConversationStore(read, write, clock),
     devices: {

@@ -19,6 +19,7 @@ import { makeLastSeen } from './last-seen.ts'
 import type { WithLock } from './locks.ts'
 import { deviceKey, makeLocks } from './locks.ts'
 import type { Cursor, DeviceStore, StoredDevice } from './ports.ts'
+import { startRepair } from './repair.ts'
 import type { Member } from './room.ts'
 import type { ConnectedUser, Roster } from './roster.ts'
 import { makeRoster } from './roster.ts'
@@ -36,7 +37,7 @@ import { makeTurns } from './turns.ts'
 export interface EngineParts {
   readonly devices: DeviceStore
   readonly conversations: ConversationStore
-  readonly readLog: LogStore['read']
+  readonly log: Pick<LogStore, 'read' | 'heads'>
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -83,7 +84,6 @@ export interface Engine {
   close(): Promise<void>
 }
 
-const repairMs = 5000
 const readsPerTurn = 8
 /** Most devices whose sessions are being opened; more than that only a store that hangs makes. */
 const arrivingMax = 10_000
@@ -119,10 +119,11 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     notify(user, 'event', { type, conversation: id, group, title })
   }
 
-  const repair = setInterval(() => {
-    for (const { sessions } of roster.users()) for (const session of sessions) session.repair()
-  }, repairMs)
-  repair.unref()
+  const stopRepair = startRepair({
+    roster,
+    readHeads: parts.log.heads,
+    failed: (err) => parts.logger.debug({ err }, 'the repair waits for the store'),
+  })
 
   return {
     attach,
@@ -149,7 +150,7 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     },
     notify,
     async close() {
-      clearInterval(repair)
+      stopRepair()
       const sessions = [...roster.users()].flatMap((user) => [...user.sessions])
       await Promise.all(sessions.map(detach))
       await cursors.close()
@@ -239,7 +240,7 @@ function makeSession(
   arrival: Arrival,
   stored: StoredDevice | undefined,
 ): Session {
-  const { cursors, turns, options, readLog, logger } = context
+  const { cursors, turns, options, log, logger } = context
   const { windowBytesMax: bytesMax } = options
   return new Session(
     arrival,
@@ -248,7 +249,7 @@ function makeSession(
       subscriptions: makeSubscriptions(arrival.user, stored?.subscriptions ?? []),
       cursors,
       turns,
-      read: (conversation, after, limit) => readLog(conversation, { after, limit, bytesMax }),
+      read: (conversation, after, limit) => log.read(conversation, { after, limit, bytesMax }),
       readFailed: (err) => logger.debug({ err }, 'catch-up waits for the store'),
       caughtUp: tellCaughtUp,
     },

@@ -36,6 +36,8 @@ export interface Roster {
     user: string,
   ): Promise<{ readonly joined?: Member; readonly left?: Member }>
   users(): Iterable<ConnectedUser>
+  /** The rooms, also those that come while they are gone through. */
+  rooms(): Iterator<Room>
 }
 
 /** Makes the roster. Rooms live as long as a member is connected. */
@@ -120,6 +122,7 @@ export function makeRoster(store: ConversationStore): Roster {
       return refreshed
     },
     users: () => guests.values(),
+    rooms: rooms.all,
   }
 }
 
@@ -153,6 +156,7 @@ function makeRooms() {
       members.delete(member)
       if (members.size === 0) rooms.delete(conversation.id)
     },
+    all: () => rooms.values(),
     of({ conversation, seq }: Entry): Room | undefined {
       const room = rooms.get(conversation)
       if (room !== undefined) room.head = Math.max(room.head, seq)

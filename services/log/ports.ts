@@ -31,4 +31,7 @@ export interface LogStore {
   append(batch: readonly NewEntry[], at: number): Promise<readonly AppendOutcome[]>
   /** Entries of one conversation in order of `seq`; see `ReadRange`. */
   read(conversation: string, range: ReadRange): Promise<readonly Entry[]>
+  /** The position of the newest entry of each conversation, in their order; 0 where there is none,
+   * or no such conversation. */
+  heads(conversations: readonly string[]): Promise<readonly number[]>
 }

@@ -12,6 +12,14 @@ export async function testLogStore(t: Test, makeEngine: MakeEngine): Promise<voi
   await t.test('LogStore.append', (t) => testAppend(t, makeEngine))
   await t.test('LogStore.append of what was stored before', (t) => testDuplicates(t, makeEngine))
   await t.test('LogStore.read', (t) => testRead(t, makeEngine))
+  await t.test('LogStore.heads says how far each conversation reaches', async (t) => {
+    const engine = await withGroup(await makeEngine(t), 'alice', 'bob')
+    const direct = await engine.conversations.ensureDirect('alice', 'bob')
+    await fill(engine, 3)
+    const asked = ['g:nowhere', town, direct?.id ?? '', town]
+    t.strictSame(await engine.log.heads(asked), [0, 3, 0, 3])
+    t.strictSame(await engine.log.heads([]), [])
+  })
   await t.test('LogStore under random load', (t) => testRandom(t, makeEngine))
 }
 

@@ -16,8 +16,6 @@ interface Process {
   server: Server | undefined
   /** Announcements that are late. */
   readonly late: (() => void)[]
-  /** By conversation: announces the newest entry whose announcement was not made in time. */
-  readonly newest: Map<string, () => void>
   isDead: boolean
 }
 
@@ -32,7 +30,7 @@ export interface Processes {
   server(): Server | undefined
   /** How the store behaves from now on. */
   setMood(mood: Mood): void
-  /** From now on every announcement arrives; the newest of each conversation has. */
+  /** From now on every announcement arrives. Those that are late never do. */
   heal(): void
   /** Lets one call of the store go on; false when none waits. */
   proceed(): boolean
@@ -76,7 +74,6 @@ export function makeProcesses(parts: ProcessesParts): Processes {
       deliver(entry)
       parts.announced(entry)
     }
-    to.newest.set(entry.conversation, tell)
     if (fate < 30) return trace(`${entry.conversation} ${entry.seq} is not announced`)
     if (fate < 55) to.late.push(tell)
     if (fate >= 45) tell()
@@ -109,7 +106,6 @@ export function makeProcesses(parts: ProcessesParts): Processes {
         store: openStore(parts.ports, random),
         server: undefined,
         late: [],
-        newest: new Map(),
         isDead: false,
       }
       process = made
@@ -152,8 +148,6 @@ export function makeProcesses(parts: ProcessesParts): Processes {
     heal() {
       isHealed = true
       process?.late.splice(0)
-      // The repair compares with the newest position that was announced.
-      for (const tell of process?.newest.values() ?? []) tell()
     },
     proceed: () => process?.store.proceed() ?? false,
     announce() {

@@ -61,7 +61,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     }
   }
   const engine = makeEngine(
-    { devices: ports, conversations: ports, readLog: ports.read, logger, clock },
+    { devices: ports, conversations: ports, log: ports, logger, clock },
     options.engine,
   )
   const announce = (entry: Entry) => parts.announce(entry, engine.announce)

@@ -134,7 +134,7 @@ export interface StoreClient {
   die(): void
 }
 
-const readNames = /^(find|read|member|user|password)/
+const readNames = /^(find|read|heads|member|user|password)/
 
 /** Opens the memory for a process. */
 export function openStore(ports: Ports, random: Random): StoreClient {

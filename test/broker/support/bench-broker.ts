@@ -56,7 +56,7 @@ export async function makeBenchBroker(
   const log = makeLog(
     {
       store: {
-        read: portsOf(memory).readLog,
+        ...portsOf(memory).log,
         async append(batch, at) {
           await gate
           return batch.map(({ conversation, from, body }) => {

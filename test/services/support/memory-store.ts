@@ -180,6 +180,10 @@ function logStore(rooms: ReadonlyMap<string, Room>, check: () => void): LogStore
       check()
       return readRange(rooms.get(conversation)?.entries ?? [], range)
     },
+    async heads(conversations) {
+      check()
+      return conversations.map((id) => rooms.get(id)?.entries.length ?? 0)
+    },
   }
 }
 

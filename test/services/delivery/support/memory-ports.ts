@@ -18,6 +18,7 @@ import type { LogStore } from '../../../../services/log/ports.ts'
 
 type PortName =
   | 'read'
+  | 'heads'
   | 'membership'
   | 'membershipsOf'
   | 'find'
@@ -118,9 +119,7 @@ export function makeMemory(): Memory {
 }
 
 /** The ports over the memory. */
-export function portsOf(
-  memory: Memory,
-): Pick<EngineParts, 'devices' | 'conversations' | 'readLog'> {
+export function portsOf(memory: Memory): Pick<EngineParts, 'devices' | 'conversations' | 'log'> {
   const call = async <Result>(port: PortName, work: () => Result): Promise<Result> => {
     memory.calls.set(port, (memory.calls.get(port) ?? 0) + 1)
     await memory.pace(port)
@@ -136,7 +135,11 @@ export function portsOf(
   return {
     devices: devicePort(memory, call),
     conversations: conversationPort(memory, call),
-    readLog: (conversation, range) => call('read', () => readLog(memory, conversation, range)),
+    log: {
+      read: (conversation, range) => call('read', () => readLog(memory, conversation, range)),
+      heads: (ids) =>
+        call('heads', () => ids.map((id) => memory.rooms.get(id)?.entries.length ?? 0)),
+    },
   }
 }
 

@@ -75,6 +75,7 @@ export function makeScriptedStore(): ScriptedStore {
       }
     },
     read: async () => [],
+    heads: async (conversations) => conversations.map((id) => heads.get(id) ?? 0),
   }
   return store
 }
