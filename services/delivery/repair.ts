@@ -3,6 +3,7 @@
 // conversation at each round.
 
 import type { LogStore } from '../log/ports.ts'
+import type { Room } from './room.ts'
 import type { Roster } from './roster.ts'
 
 interface RepairParts {
@@ -22,8 +23,9 @@ export function startRepair({ roster, readHeads, failed }: RepairParts): () => v
   let isReading = false
 
   const take = () => {
-    const taken = []
-    for (let next = rooms.next(); taken.length < roomsPerRound; next = rooms.next()) {
+    const taken: Room[] = []
+    while (taken.length < roomsPerRound) {
+      const next = rooms.next()
       if (next.done) {
         rooms = roster.rooms()
         break
