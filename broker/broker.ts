@@ -30,7 +30,7 @@ export interface Broker {
 export type BrokerParts = Omit<BrokerContext, 'aedes' | 'postman'> & { readonly clock: Clock }
 
 export async function makeBroker(parts: BrokerParts): Promise<Broker> {
-  const { limits, logger, clock, log } = parts
+  const { limits, logger, clock, log, releases } = parts
   const aedes = await makeAedes(parts)
   const context: BrokerContext = { ...parts, aedes, postman: new Postman() }
   const connections = new Set<Connection>()
@@ -75,7 +75,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       accepting = false
       for (const server of servers) server.close()
       for (const connection of connections) connection.hold('shutdown')
-      await within(drainMs, log.drained())
+      await within(drainMs, Promise.all([log.drained(), releases.drained()]))
       const closed = [...connections].map((connection) => connection.closed())
       for (const connection of [...connections]) connection.close('the server stops')
       await within(drainMs, Promise.all(closed))

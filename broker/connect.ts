@@ -13,6 +13,7 @@ import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { packetType, writeConnack } from './edge/packets.ts'
 import { parsePacket } from './edge/parse.ts'
+import { recallReceived } from './exactly-once.ts'
 
 /** Return codes of CONNACK [MQTT-3.2.2-4]. */
 const connackCode = {
@@ -97,6 +98,8 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
   connection.session = session
   // One and a half times the keep-alive [MQTT-3.1.2-24].
   connection.silenceMsMax = (packet.keepalive ?? 0) * 1500
+  if (present) await recallReceived(connection, session)
+  if (connection.state !== 'connecting') return
   introduce(connection, { packet, clientId: `${user}/${device}`, present })
 }
 

@@ -53,9 +53,9 @@ export class Connection implements Link {
   /** A publish of this connection was given up: none that came after it may be stored, because the
    * client will send them all again, in order. */
   hasFailed = false
-  /** QoS 2 publishes between PUBREC and PUBREL, or on the way to it: the packet id, and whether the
-   * PUBREC was sent. */
-  readonly receivedQos2 = new Map<number, 'storing' | 'received'>()
+  /** QoS 2 packet ids between PUBLISH and PUBREL. `storing`: the PUBREC will come. `received`: it
+   * was sent. `remembered`: it was stored on an earlier connection of the device. */
+  readonly receivedQos2 = new Map<number, 'storing' | 'received' | 'remembered'>()
   /** Routes of topics this client published to. */
   readonly routes = new Map<string, Member>()
   /** In rounds of the timekeeper: when the connection was made, and when it was last heard of. */

@@ -5,6 +5,7 @@ import type { Logger } from '../protocol/logger.ts'
 import type { Routes } from '../services/access/routes.ts'
 import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
+import type { Releases } from '../services/log/releases.ts'
 import type { Postman } from './edge/outbox.ts'
 
 /** Who a token speaks for; `expiresAt` in ms since the epoch. */
@@ -32,6 +33,7 @@ export interface BrokerLimits {
 export interface BrokerContext {
   readonly engine: Engine
   readonly log: Log
+  readonly releases: Releases
   readonly routes: Routes
   /** Verifies a token and that its user exists; throws `Refusal`. */
   readonly identify: (token: string) => Promise<Identity>

@@ -1,22 +1,74 @@
-// QoS 2 publishes: a packet id stands for one message from its PUBLISH to its PUBREL.
+// QoS 2 publishes: a packet id stands for one message from its PUBLISH to its PUBREL. For a durable
+// device that holds over reconnects and crashes: the log stores the id with the message, and the
+// PUBCOMP waits until its release is stored. For the others it holds while the connection lasts.
 
+import type { Session } from '../services/delivery/session.ts'
+import type { DevicePacket } from '../services/log/ports.ts'
+import type { ReleaseRequest } from '../services/log/releases.ts'
 import type { Connection } from './connection.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
+import type { PublishPacket } from './edge/packets.ts'
 import { packetType, readPacketId, writeAcknowledgement } from './edge/packets.ts'
+import { fingerprintOf } from './fingerprint.ts'
 
+/** Most packet ids of one session between PUBLISH and PUBREL. */
 const qos2Max = 1000
 
-/** A QoS 2 packet id that is under way already: its message is not stored again [MQTT-4.3.3-2]. */
+/** A QoS 2 packet id that is under way on this connection already: its message is not stored again
+ * [MQTT-4.3.3-2]. One from an earlier connection is for the log to judge. */
 export function isRepeated(connection: Connection, packetId: number): boolean {
-  const state = connection.receivedQos2.get(packetId)
+  const { receivedQos2 } = connection
+  const state = receivedQos2.get(packetId)
   if (state === 'received') {
-    connection.write(writeAcknowledgement(packetType.pubrec, packetId))
+    connection.whenNothingInFlight(() => {
+      connection.write(writeAcknowledgement(packetType.pubrec, packetId))
+    })
   }
-  if (state === undefined && connection.receivedQos2.size >= qos2Max) {
+  if (state === undefined && receivedQos2.size >= qos2Max) {
     throw new FatalPacket(`more than ${qos2Max} QoS 2 messages without PUBREL`)
   }
-  return state !== undefined
+  return state === 'storing' || state === 'received'
+}
+
+/** The packet the log shall remember a message by; undefined for what nobody will ask about after
+ * this connection. */
+export function packetOf(
+  { durable, device }: Session,
+  { qos, packetId, dup, topic, payload }: PublishPacket,
+): DevicePacket | undefined {
+  if (qos !== 2 || !durable) return undefined
+  return { device, packetId, isRepeat: dup, fingerprint: fingerprintOf(topic, payload) }
+}
+
+/** Takes over what a durable device has not released on its earlier connections. */
+export async function recallReceived(connection: Connection, session: Session): Promise<void> {
+  const { releases } = connection.context
+  for (const packetId of await releases.outstanding(session.user, session.device)) {
+    connection.receivedQos2.set(packetId, 'remembered')
+  }
+}
+
+/** A release on its way to the store. */
+class PendingRelease implements ReleaseRequest {
+  readonly user: string
+  readonly device: string
+  readonly packetId: number
+  readonly #connection: Connection
+
+  constructor(connection: Connection, { user, device }: Session, packetId: number) {
+    this.#connection = connection
+    this.user = user
+    this.device = device
+    this.packetId = packetId
+  }
+
+  settled(isDurable: boolean): void {
+    const connection = this.#connection
+    if (isDurable) complete(connection, this.packetId)
+    else connection.close('a packet id could not be released')
+    connection.settledOne()
+  }
 }
 
 /** PUBREL: the packet id is free again. Answered also when it is unknown [MQTT-3.7.2]. */
@@ -24,6 +76,17 @@ export function handlePubrel(connection: Connection, frame: Frame): void {
   const packetId = readPacketId(frame)
   // The flags of a PUBREL are 0010 [MQTT-3.6.1-1].
   if (!packetId || (frame.header & 0x0f) !== 2) throw new FatalPacket('a malformed PUBREL')
-  connection.receivedQos2.delete(packetId)
+  const { session, context } = connection
+  if (!connection.receivedQos2.delete(packetId) || !session?.durable) {
+    return complete(connection, packetId)
+  }
+  // If the id were forgotten only after the PUBCOMP, a crash in between would take the next message
+  // under this id for the old one, and lose it.
+  connection.inFlight++
+  context.releases.add(new PendingRelease(connection, session, packetId))
+  if (connection.inFlight >= context.limits.publishesInFlightMax) connection.hold('inFlight')
+}
+
+function complete(connection: Connection, packetId: number): void {
   connection.write(writeAcknowledgement(packetType.pubcomp, packetId))
 }

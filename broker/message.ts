@@ -7,10 +7,12 @@ import type { Route } from '../services/access/routes.ts'
 import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { AppendRequest, AppendResult } from '../services/log/log.ts'
+import type { DevicePacket } from '../services/log/ports.ts'
 import type { Head } from './answer.ts'
 import { acknowledge, refuse } from './answer.ts'
 import type { Connection } from './connection.ts'
 import type { PublishPacket } from './edge/packets.ts'
+import { packetOf } from './exactly-once.ts'
 
 /** Topics whose route is remembered for one connection. */
 const routesMax = 256
@@ -20,19 +22,21 @@ class PendingPublish implements AppendRequest {
   readonly conversation: string
   readonly from: string
   readonly body: MessageBody
+  readonly packet: DevicePacket | undefined
   readonly #connection: Connection
   readonly #head: Head
 
   constructor(
     connection: Connection,
     head: Head,
-    message: Pick<AppendRequest, 'conversation' | 'from' | 'body'>,
+    message: Pick<AppendRequest, 'conversation' | 'from' | 'body' | 'packet'>,
   ) {
     this.#connection = connection
     this.#head = head
     this.conversation = message.conversation
     this.from = message.from
     this.body = message.body
+    this.packet = message.packet
   }
 
   isAbandoned(): boolean {
@@ -51,6 +55,7 @@ interface Message {
   readonly head: PublishPacket
   readonly session: Session
   readonly body: MessageBody
+  readonly packet: DevicePacket | undefined
 }
 
 /** The membership behind a topic this connection has published messages to. */
@@ -63,21 +68,21 @@ export function rememberedRoute(connection: Connection, topic: string): Member |
  * is yet to be routed. */
 export function handleMessage(
   connection: Connection,
-  packet: PublishPacket,
+  head: PublishPacket,
   to: Member | PublishTopic,
 ): void {
   const { session, context } = connection
   if (session === undefined) return
   const { payloadBytesMax } = context.limits
-  if (packet.payload.length > payloadBytesMax) {
-    const detail = `${packet.payload.length} bytes; ${payloadBytesMax} are accepted`
-    return refuse(connection, packet, { code: 'payload-too-large', detail })
+  if (head.payload.length > payloadBytesMax) {
+    const detail = `${head.payload.length} bytes; ${payloadBytesMax} are accepted`
+    return refuse(connection, head, { code: 'payload-too-large', detail })
   }
-  const parsed = parsePayload(packet.payload)
+  const parsed = parsePayload(head.payload)
   if (parsed.kind === 'invalid') {
-    return refuse(connection, packet, { code: 'invalid-payload', detail: parsed.detail })
+    return refuse(connection, head, { code: 'invalid-payload', detail: parsed.detail })
   }
-  const message = { head: packet, session, body: parsed.body }
+  const message = { head, session, body: parsed.body, packet: packetOf(session, head) }
   if ('room' in to) return append(connection, message, to)
   const route = context.routes.resolve(session, to)
   if (!(route instanceof Promise)) return follow(connection, message, route)
@@ -110,14 +115,18 @@ function follow(connection: Connection, message: Message, route: Route): void {
   append(connection, message, route.member)
 }
 
-function append(connection: Connection, { head, session, body }: Message, member: Member): void {
+function append(
+  connection: Connection,
+  { head, session, body, packet }: Message,
+  member: Member,
+): void {
   const { log, limits } = connection.context
   const { qos, packetId } = head
   if (connection.hasFailed) return
   if (qos === 2) connection.receivedQos2.set(packetId, 'storing')
   connection.inFlight++
   const { id: conversation } = member.room.conversation
-  const message = { conversation, from: session.user, body }
+  const message = { conversation, from: session.user, body, packet }
   log.append(new PendingPublish(connection, { qos, packetId }, message))
   if (connection.inFlight >= limits.publishesInFlightMax) connection.hold('inFlight')
 }

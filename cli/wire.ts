@@ -23,6 +23,7 @@ import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
+import { makeReleases } from '../services/log/releases.ts'
 import type { Administration } from './administration-port.ts'
 import { makeBareServer } from './bare-server.ts'
 import type { ListenAddress } from './server-file.ts'
@@ -146,6 +147,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
   return {
     engine,
     log,
+    releases: makeReleases({ store: store.log, attempt: log.attempt, logger }),
     conversations,
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
     health: makeHealth({

@@ -27,6 +27,8 @@ export interface PublishPacket {
   readonly qos: 0 | 1 | 2
   /** 0 at QoS 0. */
   readonly packetId: number
+  /** The client says that it sent it before [MQTT-3.3.1-1]. */
+  readonly dup: boolean
   readonly payload: Buffer
 }
 
@@ -45,7 +47,8 @@ export function readPublish(frame: Frame): PublishPacket | string {
   const topicBytes = buffer.subarray(start + 2, topicEnd)
   if (!isUtf8(topicBytes)) return 'a topic that is not UTF-8 [MQTT-1.5.3-1]'
   const payload = buffer.subarray(payloadStart, end)
-  return { topic: topicBytes.toString(), qos: qos as 0 | 1 | 2, packetId, payload }
+  const dup = (header & 8) !== 0
+  return { topic: topicBytes.toString(), qos: qos as 0 | 1 | 2, packetId, dup, payload }
 }
 
 /** The packet id of an acknowledgement; undefined when it is not one of two bytes. */

@@ -3,14 +3,15 @@
 // remembered here.
 
 import type { NewEntry } from '../../protocol/entry.ts'
-import type { AppendOutcome } from '../../services/log/ports.ts'
+import type { AppendOutcome, NewMessage } from '../../services/log/ports.ts'
 import { makeBoundedMap } from './bounded-map.ts'
+import { makeTakePacket } from './device-packets.ts'
 import type { SqlDriver } from './driver.ts'
 import { makeFindKey } from './keys.ts'
 import type { Transact } from './transaction.ts'
 
 /** `LogStore.append`, synchronous. */
-export type Append = (batch: readonly NewEntry[], at: number) => readonly AppendOutcome[]
+export type Append = (batch: readonly NewMessage[], at: number) => readonly AppendOutcome[]
 
 const headsMax = 100_000
 
@@ -29,6 +30,7 @@ export function makeAppend(driver: SqlDriver, transact: Transact): Append {
   )
   const conversationKey = makeFindKey(driver, 'conversations')
   const userKey = makeFindKey(driver, 'users')
+  const takePacket = makeTakePacket(driver)
   const heads = makeBoundedMap<number, number>(headsMax)
 
   /** Stores one entry; `moved` holds the heads this transaction moved. */
@@ -55,7 +57,13 @@ export function makeAppend(driver: SqlDriver, transact: Transact): Append {
 
   return (batch, at) => {
     const moved = new Map<number, number>()
-    const outcomes = transact(() => batch.map((entry) => store(entry, at, moved)))
+    const outcomes = transact(() =>
+      batch.map((entry) =>
+        entry.packet === undefined
+          ? store(entry, at, moved)
+          : takePacket(entry.from, entry.packet, () => store(entry, at, moved)),
+      ),
+    )
     // Only now: before the commit a rollback would leave heads of entries that are not there.
     for (const [conversation, head] of moved) heads.set(conversation, head)
     return outcomes

@@ -8,6 +8,8 @@ import type { ConversationReads } from './conversation-reads.ts'
 import { makeConversationReads } from './conversation-reads.ts'
 import type { ConversationWrites } from './conversation-writes.ts'
 import { makeConversationWrites } from './conversation-writes.ts'
+import type { PacketReads, PacketWrites } from './device-packets.ts'
+import { makePacketReads, makePacketWrites } from './device-packets.ts'
 import type { DeviceReads, DeviceWrites } from './devices.ts'
 import { makeDeviceReads, makeDeviceWrites } from './devices.ts'
 import type { SqlDriver } from './driver.ts'
@@ -19,13 +21,14 @@ import { makeUserReads, makeUserWrites } from './users.ts'
 
 /** All writes; each is one durable transaction. Arguments and results are plain data, so that they
  * can travel between threads. */
-export interface Writes extends UserWrites, ConversationWrites, DeviceWrites {
+export interface Writes extends UserWrites, ConversationWrites, DeviceWrites, PacketWrites {
   append: Append
   /** Commits and removes a row as large as a batch of messages: what an append needs now. */
   probe(): void
 }
 
-export interface Reads extends UserReads, ConversationReads, DeviceReads, LogReads {}
+export interface Reads
+  extends UserReads, ConversationReads, DeviceReads, PacketReads, LogReads {}
 
 /** One large append: 64 KiB, 17 pages of the database and of the write-ahead log. A probe of one
  * page could succeed on a disk where no append would. */
@@ -40,6 +43,7 @@ export function makeWrites(driver: SqlDriver, transact: Transact): Writes {
     ...makeUserWrites(driver, transact),
     ...makeConversationWrites(driver, transact),
     ...makeDeviceWrites(driver, transact),
+    ...makePacketWrites(driver, transact),
     append: makeAppend(driver, transact),
     probe() {
       transact(() => insertProbe.run([probeBytes]))
@@ -54,6 +58,7 @@ export function makeReads(driver: SqlDriver): Reads {
     ...makeUserReads(driver),
     ...makeConversationReads(driver),
     ...makeDeviceReads(driver),
+    ...makePacketReads(driver),
     ...makeLogReads(driver),
   }
 }

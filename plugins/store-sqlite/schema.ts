@@ -22,6 +22,10 @@ import { makeTransact } from './transaction.ts'
  * cursors: how far a device is in a conversation; removed with the device and when its user leaves
  * the conversation, so a cursor always belongs to a member.
  *
+ * packets: the packet ids a durable device has taken at QoS 2: from the commit of the message, at
+ * (seq, at) of its conversation, to the PUBREL. A row is small beside the message it came with, and
+ * there are at most 65,535 for a device. Removed by the release, and with the device.
+ *
  * probe: at most one row, only while a check of the store runs. */
 const steps: readonly string[] = [
   `
@@ -86,6 +90,16 @@ const steps: readonly string[] = [
     key INTEGER PRIMARY KEY CHECK (key = 1),
     filler BLOB NOT NULL
   ) STRICT;
+  `,
+  `
+  CREATE TABLE packets (
+    device INTEGER NOT NULL REFERENCES devices (key) ON DELETE CASCADE,
+    packet_id INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (device, packet_id)
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 

@@ -167,6 +167,8 @@ function makeStore(
       append: (batch, at) => write('append', batch, at),
       read: (conversation, range) => read((from) => from.readLog(conversation, range)),
       heads: (conversations) => read((from) => from.heads(conversations)),
+      releasePackets: (packets) => write('releasePackets', packets),
+      unreleasedPackets: (user, device) => read((from) => from.unreleasedPackets(user, device)),
     },
     conversations: makeConversationStore(read, write, clock),
     devices: {

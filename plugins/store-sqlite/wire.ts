@@ -1,8 +1,7 @@
 // What travels between the store and its writer thread: writes by name, and results or errors.
 
-import type { NewEntry } from '../../protocol/entry.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
-import type { AppendOutcome } from '../../services/log/ports.ts'
+import type { AppendOutcome, DevicePacket, NewMessage } from '../../services/log/ports.ts'
 import type { DriverName } from './driver.ts'
 import { SqliteError } from './driver.ts'
 import type { Writes } from './operations.ts'
@@ -15,29 +14,37 @@ export interface ThreadSettings {
 }
 
 /** A batch of entries as one text, five members an entry: one string crosses to a thread at the
- * price of a copy, 500 small ones cost ten times that. */
-export type SentBatch = string
+ * price of a copy, 500 small ones cost ten times that. The few that came with a packet id are named
+ * beside it, by their index in the batch. */
+export interface SentBatch {
+  readonly entries: string
+  readonly packets?: readonly (readonly [number, DevicePacket])[]
+}
 
 /** None of the members can hold it: ids and kinds have no control characters, and JSON escapes
  * them. */
 const separator = '\0'
 const membersOfEntry = 5
 
-export function sendBatch(batch: readonly NewEntry[]): SentBatch {
+export function sendBatch(batch: readonly NewMessage[]): SentBatch {
   const members: string[] = []
-  for (const { conversation, from, body } of batch) {
+  let packets: [number, DevicePacket][] | undefined
+  for (const { conversation, from, body, packet } of batch) {
+    if (packet !== undefined) {
+      packets ??= []
+      packets.push([members.length / membersOfEntry, packet])
+    }
     // No id is empty: that stands for none.
     members.push(conversation, from, body.kind, body.messageId ?? '', body.fields)
   }
-  return members.join(separator)
+  const entries = members.join(separator)
+  return packets === undefined ? { entries } : { entries, packets }
 }
 
-export function receiveBatch(sent: SentBatch): readonly NewEntry[] {
-  const members = sent === '' ? [] : sent.split(separator)
-  if (members.length % membersOfEntry !== 0) {
-    throw new Error('a batch lost members on its way to the writer thread')
-  }
-  const batch: NewEntry[] = []
+export function receiveBatch({ entries, packets = [] }: SentBatch): readonly NewMessage[] {
+  const members = entries === '' ? [] : entries.split(separator)
+  if (members.length % membersOfEntry !== 0) throw cut()
+  const batch: NewMessage[] = []
   for (let at = 0; at < members.length; at += membersOfEntry) {
     const body = {
       kind: members[at + 2] as string,
@@ -46,7 +53,16 @@ export function receiveBatch(sent: SentBatch): readonly NewEntry[] {
     }
     batch.push({ conversation: members[at] as string, from: members[at + 1] as string, body })
   }
+  for (const [index, packet] of packets) {
+    const message = batch[index]
+    if (message === undefined) throw cut()
+    batch[index] = { ...message, packet }
+  }
   return batch
+}
+
+function cut(): Error {
+  return new Error('a batch lost members on its way to the writer thread')
 }
 
 /** Two numbers an outcome: its seq, below 0 for a duplicate, and its time. */

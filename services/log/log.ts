@@ -9,14 +9,14 @@ import type { Logger } from '../../protocol/logger.ts'
 import { makeGathering } from './gathering.ts'
 import type { Persistence } from './persistence.ts'
 import { makePersistence } from './persistence.ts'
-import type { AppendOutcome, LogStore } from './ports.ts'
+import type { AppendOutcome, LogStore, NewMessage } from './ports.ts'
 
 /** What became of a publish. `failed`: nothing was acknowledged and the sender must send again. */
 export type AppendResult = AppendOutcome | { readonly kind: 'failed' }
 
 /** A publish waiting for its commit. An object rather than a promise or a closure, because one is
  * made for every message. */
-export interface AppendRequest extends NewEntry {
+export interface AppendRequest extends NewMessage {
   /** Whether its sender was told that an earlier message failed, and will send all again: storing
    * this one now would put it before that one. */
   isAbandoned(): boolean
@@ -168,7 +168,7 @@ function makeSettler(parts: LogParts, persistence: Persistence) {
   const { store, clock, logger, announce } = parts
 
   /** The outcomes; undefined when the store did not work in time. */
-  const commit = async (batch: readonly NewEntry[], giveUpAt: number) => {
+  const commit = async (batch: readonly NewMessage[], giveUpAt: number) => {
     try {
       return await persistence.attempt(() => store.append(batch, clock()), giveUpAt)
     } catch (error) {

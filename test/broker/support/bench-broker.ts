@@ -10,6 +10,8 @@ import { Refusal } from '../../../protocol/errors.ts'
 import { makeRoutes } from '../../../services/access/routes.ts'
 import { makeConversations } from '../../../services/conversations/conversations.ts'
 import { makeLog } from '../../../services/log/log.ts'
+import type { LogStore } from '../../../services/log/ports.ts'
+import { makeReleases } from '../../../services/log/releases.ts'
 import { makeQuietLogger, makeWorld, type World } from '../../services/delivery/support/devices.ts'
 import { portsOf } from '../../services/delivery/support/memory-ports.ts'
 import { until } from '../../support/until.ts'
@@ -53,18 +55,21 @@ export async function makeBenchBroker(
   let gate: Promise<void> = Promise.resolve()
   let open = () => {}
   let asked = 0
+  const logStore: LogStore = {
+    ...portsOf(memory).log,
+    releasePackets: async () => {},
+    unreleasedPackets: async () => [],
+    async append(batch, at) {
+      await gate
+      return batch.map(({ conversation, from, body }) => {
+        stored.push((JSON.parse(`{${body.fields}}`) as { text: string }).text)
+        return { kind: 'appended', seq: memory.append(conversation, from).seq, at }
+      })
+    },
+  }
   const log = makeLog(
     {
-      store: {
-        ...portsOf(memory).log,
-        async append(batch, at) {
-          await gate
-          return batch.map(({ conversation, from, body }) => {
-            stored.push((JSON.parse(`{${body.fields}}`) as { text: string }).text)
-            return { kind: 'appended', seq: memory.append(conversation, from).seq, at }
-          })
-        },
-      },
+      store: logStore,
       clock: () => 0,
       logger,
       announce: engine.announce,
@@ -85,6 +90,7 @@ export async function makeBenchBroker(
         log.append(request)
       },
     },
+    releases: makeReleases({ store: logStore, attempt: log.attempt, logger }),
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
     identify: async (token) => {
       if (token === 'x') throw new Refusal('invalid-token')

@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { testConversationStore } from '../../contract/conversation-store.ts'
+import { testDevicePackets } from '../../contract/device-packets.ts'
 import { testDeviceStore } from '../../contract/device-store.ts'
 import { testLogStore } from '../../contract/log-store.ts'
 import { testUserStore } from '../../contract/user-store.ts'
@@ -10,6 +11,7 @@ import { forEachEngine, openStore } from './engines.ts'
 await forEachEngine(t, async (t, engine) => {
   const makeEngine = (t: Parameters<typeof testLogStore>[0]) => openStore(t, engine)
   await testLogStore(t, makeEngine)
+  await testDevicePackets(t, makeEngine)
   await testConversationStore(t, makeEngine)
   await testDeviceStore(t, makeEngine)
   await testUserStore(t, makeEngine)

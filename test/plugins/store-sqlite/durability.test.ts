@@ -25,16 +25,21 @@ await t.test('a store that is opened again', (t) =>
       const cursors = [{ conversation: town, acked: 1, sent: 2 }]
       const subscriptions = [{ filter: 'g/+/msg', qos: 1 }] as const
       await first.devices.save({ user: 'bob', device: 'pad', subscriptions, cursors })
+      const packet = { device: 'pad', packetId: 9, isRepeat: true, fingerprint: 1 }
+      await first.log.append([{ ...text('bob', 'p'), packet }], 5)
       await first.users.createUser('carol', 'hash')
       await first.close()
 
       const second = await openStore(t, options)
       t.match(await second.log.append([text('bob', '2'), text('bob', '3')], 6), [
         { kind: 'duplicate', seq: 2, at: 5 },
-        { kind: 'appended', seq: 3, at: 6 },
+        { kind: 'appended', seq: 4, at: 6 },
       ])
-      t.equal((await second.log.read(town, { limit: 10 })).length, 3)
-      t.match(await second.conversations.membership(town, 'bob'), { role: 'member', head: 3 })
+      t.match(await second.log.append([{ ...text('bob'), packet }], 6), [
+        { kind: 'duplicate', seq: 3, at: 5 },
+      ])
+      t.equal((await second.log.read(town, { limit: 10 })).length, 4)
+      t.match(await second.conversations.membership(town, 'bob'), { role: 'member', head: 4 })
       t.strictSame(await second.devices.find('bob', 'pad'), { subscriptions, cursors })
       t.equal(await second.users.passwordHash('carol'), 'hash')
     })

@@ -176,6 +176,9 @@ function logStore(rooms: ReadonlyMap<string, Room>, check: () => void): LogStore
         return { kind: 'appended', seq, at }
       })
     },
+    // Nobody publishes at QoS 2 to a service.
+    releasePackets: async () => {},
+    unreleasedPackets: async () => [],
     async read(conversation, range) {
       check()
       return readRange(rooms.get(conversation)?.entries ?? [], range)

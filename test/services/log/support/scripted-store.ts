@@ -10,6 +10,8 @@ import type { AppendOutcome, LogStore } from '../../../../services/log/ports.ts'
 export interface ScriptedStore extends LogStore {
   /** The texts of each batch that was asked for, in order. */
   readonly batches: string[][]
+  /** The packet ids of each release, in order. */
+  readonly releases: number[][]
   /** Batches that are being stored now, and most at a time. */
   readonly inFlight: { now: number; most: number }
   /** So many of the next appends fail with `StoreFailure`. */
@@ -45,6 +47,7 @@ export function makeScriptedStore(): ScriptedStore {
 
   const store: ScriptedStore = {
     batches: [],
+    releases: [],
     inFlight: { now: 0, most: 0 },
     onAppend: undefined,
     failNext(times) {
@@ -76,6 +79,15 @@ export function makeScriptedStore(): ScriptedStore {
     },
     read: async () => [],
     heads: async (conversations) => conversations.map((id) => heads.get(id) ?? 0),
+    async releasePackets(packets) {
+      await gate
+      if (failures > 0) {
+        failures--
+        throw new StoreFailure('database is locked')
+      }
+      store.releases.push(packets.map(({ packetId }) => packetId))
+    },
+    unreleasedPackets: async () => [],
   }
   return store
 }
