@@ -9,5 +9,5 @@ import { readPacketId } from './edge/packets.ts'
 export function handlePuback(connection: Connection, frame: Frame): void {
   const packetId = readPacketId(frame)
   if (!packetId || (frame.header & 0x0f) !== 0) throw new FatalPacket('a malformed PUBACK')
-  connection.session?.acknowledge(packetId)
+  if (connection.session?.acknowledge(packetId)) connection.records?.heard(packetId)
 }

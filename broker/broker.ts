@@ -12,6 +12,7 @@ import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import type { Admit } from './listen.ts'
 import { attachWebSocket, listenTcp, portOf } from './listen.ts'
+import { makeRetransmissions } from './retransmissions.ts'
 import { makeTimekeeper } from './timekeeper.ts'
 
 export interface Broker {
@@ -27,12 +28,18 @@ export interface Broker {
   close(drainMs: number): Promise<void>
 }
 
-export type BrokerParts = Omit<BrokerContext, 'aedes' | 'postman'> & { readonly clock: Clock }
+export type BrokerParts = Omit<BrokerContext, 'aedes' | 'postman' | 'retransmissions'> & {
+  readonly clock: Clock
+}
+
+/** Devices whose publishes are recognised when they come again. */
+const recordedDevicesMax = 10_000
 
 export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const { limits, logger, clock, log, releases } = parts
   const aedes = await makeAedes(parts)
-  const context: BrokerContext = { ...parts, aedes, postman: new Postman() }
+  const retransmissions = makeRetransmissions(recordedDevicesMax)
+  const context: BrokerContext = { ...parts, aedes, postman: new Postman(), retransmissions }
   const connections = new Set<Connection>()
   const timekeeper = makeTimekeeper(connections, limits, clock)
   const servers: TcpServer[] = []

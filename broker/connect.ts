@@ -6,6 +6,7 @@ import mqtt from 'mqtt-packet'
 import { errorCatalogue, Refusal } from '../protocol/errors.ts'
 import { StoreFailure } from '../protocol/failure.ts'
 import { isId } from '../protocol/ids.ts'
+import { recallRecords } from './at-least-once.ts'
 import type { Connection } from './connection.ts'
 import type { Identity } from './context.ts'
 import { AedesStream } from './edge/aedes-stream.ts'
@@ -98,6 +99,7 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
   connection.session = session
   // One and a half times the keep-alive [MQTT-3.1.2-24].
   connection.silenceMsMax = (packet.keepalive ?? 0) * 1500
+  recallRecords(connection, session, present)
   if (present) await recallReceived(connection, session)
   if (connection.state !== 'connecting') return
   introduce(connection, { packet, clientId: `${user}/${device}`, present })

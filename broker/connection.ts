@@ -14,6 +14,7 @@ import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
 import { writePublish } from './edge/packets.ts'
+import type { PublishRecords } from './retransmissions.ts'
 
 /** `awaitingConnect`: nothing but CONNECT is accepted. `connecting`: CONNECT is being answered.
  * `open`: the client is connected. `closing`: nothing more is read, what was written is on its way.
@@ -24,6 +25,7 @@ export type ConnectionState = 'awaitingConnect' | 'connecting' | 'open' | 'closi
 export type Hold =
   | 'answer'
   | 'route'
+  | 'repeat'
   | 'refusal'
   | 'inFlight'
   | 'log'
@@ -56,13 +58,17 @@ export class Connection implements Link {
   /** QoS 2 packet ids between PUBLISH and PUBREL. `storing`: the PUBREC will come. `received`: it
    * was sent. `remembered`: it was stored on an earlier connection of the device. */
   readonly receivedQos2 = new Map<number, 'storing' | 'received' | 'remembered'>()
+  /** What the device published lately; from its first recorded publish on. */
+  records: PublishRecords | undefined
+  /** Packet id of the newest delivery at QoS 1; 0 before there is one. */
+  lastDelivered = 0
   /** Routes of topics this client published to. */
   readonly routes = new Map<string, Member>()
   /** In rounds of the timekeeper: when the connection was made, and when it was last heard of. */
   readonly openedInRound: number
   heardInRound: number
   /** The round it is; shared by all connections. */
-  readonly #round: () => number
+  readonly round: () => number
   readonly #socket: Duplex
   readonly #outbox: Outbox
   readonly #framer: Framer
@@ -85,7 +91,7 @@ export class Connection implements Link {
     this.context = parts.context
     this.peer = parts.peer
     this.offeredToken = parts.offeredToken
-    this.#round = parts.round
+    this.round = parts.round
     this.openedInRound = parts.round()
     this.heardInRound = this.openedInRound
     this.#handle = parts.handle
@@ -178,8 +184,9 @@ export class Connection implements Link {
     const { session } = this
     if (session === undefined || this.state !== 'open') return
     const packet = encodeFor(delivery, session.user, packetId === 0 ? 0 : 1)
-    if (packetId === 0) this.#outbox.write(packet)
-    else this.#outbox.writePublish(packet, packetId, dup)
+    if (packetId === 0) return this.#outbox.write(packet)
+    this.lastDelivered = packetId
+    this.#outbox.writePublish(packet, packetId, dup)
   }
 
   notify(topic: string, payload: string): void {
@@ -216,7 +223,7 @@ export class Connection implements Link {
   }
 
   #received(chunk: Buffer): void {
-    this.heardInRound = this.#round()
+    this.heardInRound = this.round()
     if (this.state === 'closing' || this.state === 'closed') return
     this.#framer.push(chunk)
     this.#pump()
@@ -269,6 +276,7 @@ export class Connection implements Link {
     this.aedesStream = undefined
     aedesStream?.destroy()
     if (session === undefined) return
+    this.records?.disconnected(this.openedInRound, this.heardInRound)
     context.engine.detach(session).catch((err: unknown) => {
       context.logger.warn({ err, user: session.user }, 'a session was not closed properly')
     })

@@ -7,6 +7,7 @@ import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
 import type { Postman } from './edge/outbox.ts'
+import type { Retransmissions } from './retransmissions.ts'
 
 /** Who a token speaks for; `expiresAt` in ms since the epoch. */
 export interface Identity {
@@ -39,6 +40,7 @@ export interface BrokerContext {
   readonly identify: (token: string) => Promise<Identity>
   readonly aedes: Aedes
   readonly postman: Postman
+  readonly retransmissions: Retransmissions
   readonly logger: Logger
   readonly limits: BrokerLimits
   /** An id that nobody else has. */

@@ -3,14 +3,12 @@
 // PUBCOMP waits until its release is stored. For the others it holds while the connection lasts.
 
 import type { Session } from '../services/delivery/session.ts'
-import type { DevicePacket } from '../services/log/ports.ts'
 import type { ReleaseRequest } from '../services/log/releases.ts'
 import type { Connection } from './connection.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import type { PublishPacket } from './edge/packets.ts'
 import { packetType, readPacketId, writeAcknowledgement } from './edge/packets.ts'
-import { fingerprintOf } from './fingerprint.ts'
 
 /** Most packet ids of one session between PUBLISH and PUBREL. */
 const qos2Max = 1000
@@ -31,14 +29,10 @@ export function isRepeated(connection: Connection, packetId: number): boolean {
   return state === 'storing' || state === 'received'
 }
 
-/** The packet the log shall remember a message by; undefined for what nobody will ask about after
- * this connection. */
-export function packetOf(
-  { durable, device }: Session,
-  { qos, packetId, dup, topic, payload }: PublishPacket,
-): DevicePacket | undefined {
-  if (qos !== 2 || !durable) return undefined
-  return { device, packetId, isRepeat: dup, fingerprint: fingerprintOf(topic, payload) }
+/** Whether the log remembers the packet id of a publish: nobody asks about those of other devices
+ * after their connection. */
+export function isTaken({ durable }: Session, { qos }: PublishPacket): boolean {
+  return durable && qos === 2
 }
 
 /** Takes over what a durable device has not released on its earlier connections. */

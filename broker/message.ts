@@ -10,9 +10,11 @@ import type { AppendRequest, AppendResult } from '../services/log/log.ts'
 import type { DevicePacket } from '../services/log/ports.ts'
 import type { Head } from './answer.ts'
 import { acknowledge, refuse } from './answer.ts'
+import { handleRepeat, isRecorded, recordPublish, settleRecord } from './at-least-once.ts'
 import type { Connection } from './connection.ts'
 import type { PublishPacket } from './edge/packets.ts'
-import { packetOf } from './exactly-once.ts'
+import { isTaken } from './exactly-once.ts'
+import { fingerprintOf } from './fingerprint.ts'
 
 /** Topics whose route is remembered for one connection. */
 const routesMax = 256
@@ -25,14 +27,16 @@ class PendingPublish implements AppendRequest {
   readonly packet: DevicePacket | undefined
   readonly #connection: Connection
   readonly #head: Head
+  readonly #record: number
 
   constructor(
     connection: Connection,
-    head: Head,
+    head: Head & { readonly record: number },
     message: Pick<AppendRequest, 'conversation' | 'from' | 'body' | 'packet'>,
   ) {
     this.#connection = connection
     this.#head = head
+    this.#record = head.record
     this.conversation = message.conversation
     this.from = message.from
     this.body = message.body
@@ -45,8 +49,10 @@ class PendingPublish implements AppendRequest {
 
   settled(result: AppendResult): void {
     const connection = this.#connection
-    if (result.kind === 'failed') connection.fail('the message could not be stored')
-    else acknowledge(connection, this.#head)
+    const isStored = result.kind !== 'failed'
+    if (isStored) acknowledge(connection, this.#head)
+    else connection.fail('the message could not be stored')
+    settleRecord(connection, this.#record, isStored)
     connection.settledOne()
   }
 }
@@ -55,7 +61,10 @@ interface Message {
   readonly head: PublishPacket
   readonly session: Session
   readonly body: MessageBody
-  readonly packet: DevicePacket | undefined
+  /** Whether it is recorded, to be recognised when it comes again. */
+  readonly isKept: boolean
+  /** 0 for what is not recognised by it. */
+  readonly fingerprint: number
 }
 
 /** The membership behind a topic this connection has published messages to. */
@@ -82,9 +91,27 @@ export function handleMessage(
   if (parsed.kind === 'invalid') {
     return refuse(connection, head, { code: 'invalid-payload', detail: parsed.detail })
   }
-  const message = { head, session, body: parsed.body, packet: packetOf(session, head) }
+  const { body } = parsed
+  const isKept = isRecorded(session, head, body)
+  const isHashed = isKept || isTaken(session, head)
+  const fingerprint = isHashed ? fingerprintOf(head.topic, head.payload) : 0
+  const message = { head, session, body, isKept, fingerprint }
+  if (isKept && head.dup) sendUnlessRepeated(connection, message, to)
+  else send(connection, message, to)
+}
+
+/** A function of its own: what a closure captures is allocated at every call of its function. */
+function sendUnlessRepeated(
+  connection: Connection,
+  message: Message,
+  to: Member | PublishTopic,
+): void {
+  handleRepeat(connection, message, () => send(connection, message, to))
+}
+
+function send(connection: Connection, message: Message, to: Member | PublishTopic): void {
   if ('room' in to) return append(connection, message, to)
-  const route = context.routes.resolve(session, to)
+  const route = connection.context.routes.resolve(message.session, to)
   if (!(route instanceof Promise)) return follow(connection, message, route)
   awaitRoute(connection, message, route)
 }
@@ -115,18 +142,19 @@ function follow(connection: Connection, message: Message, route: Route): void {
   append(connection, message, route.member)
 }
 
-function append(
-  connection: Connection,
-  { head, session, body, packet }: Message,
-  member: Member,
-): void {
+function append(connection: Connection, publish: Message, member: Member): void {
   const { log, limits } = connection.context
-  const { qos, packetId } = head
+  const { head, session, body, fingerprint } = publish
+  const { qos, packetId, dup } = head
   if (connection.hasFailed) return
   if (qos === 2) connection.receivedQos2.set(packetId, 'storing')
+  const packet = isTaken(session, head)
+    ? { device: session.device, packetId, isRepeat: dup, fingerprint }
+    : undefined
+  const record = recordPublish(connection, publish)
   connection.inFlight++
   const { id: conversation } = member.room.conversation
   const message = { conversation, from: session.user, body, packet }
-  log.append(new PendingPublish(connection, { qos, packetId }, message))
+  log.append(new PendingPublish(connection, { qos, packetId, record }, message))
   if (connection.inFlight >= limits.publishesInFlightMax) connection.hold('inFlight')
 }

@@ -54,10 +54,11 @@ export interface LogStore {
    * cannot commit now; then nothing was stored. Conversations must exist.
    *
    * A message that came with a `packet` takes the packet id in the same transaction, until
-   * `releasePackets` or until the device is forgotten; meanwhile a repeat is a duplicate. A repeat is told
-   * by DUP or by its content, because there are clients that send again without DUP (MQTT.js 5),
-   * and clients that lost their state and begin again with ids they never released: theirs is a new
-   * message, and takes the id over. With a device that is not stored there is nothing to take. */
+   * `releasePackets` or until the device is forgotten; meanwhile a repeat is a duplicate. A repeat
+   * is told by DUP or by its content, because there are clients that send again without DUP
+   * (MQTT.js 5), and clients that lost their state and begin again with ids they never released:
+   * theirs is a new message, and takes the id over. With a device that is not stored there is
+   * nothing to take. */
   append(batch: readonly NewMessage[], at: number): Promise<readonly AppendOutcome[]>
   /** Frees packet ids, and resolves when that is durable. Those that are not taken are passed
    * over. */

@@ -1,5 +1,5 @@
-// The contract of LogStore (services/log/ports.ts) for messages that came with a packet id, for every
-// engine.
+// The contract of LogStore (services/log/ports.ts) for messages that came with a packet id, for
+// every engine.
 
 import type { Test } from 'tap'
 import type { AppendOutcome, DevicePacket, NewMessage } from '../../services/log/ports.ts'
