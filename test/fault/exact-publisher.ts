@@ -1,5 +1,5 @@
-// A publisher at QoS 2 whose messages have no id. It takes the lowest free packet id, as many client
-// libraries do, and after a reconnect goes on where it was: PUBLISH again, or PUBREL again.
+// A publisher at QoS 2 whose messages have no id. It takes the lowest free packet id, as several
+// client libraries do, and after a reconnect goes on where it was: PUBLISH again, or PUBREL again.
 
 import type { Packet } from 'mqtt-packet'
 import { connectWire, type WireClient } from './wire-client.ts'
