@@ -1,5 +1,5 @@
-// Python's paho-mqtt behind a network that loses the server's answers and then breaks: what it sends
-// again on its next connection is stored once, though the messages have no ids.
+// Python's paho-mqtt behind a network that loses the answers of the server and then breaks: what it
+// sends again on its next connection is stored once, though the messages have no ids.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
