@@ -2,6 +2,7 @@
 // next connection is acknowledged and not stored again. What is believed: retransmissions.ts.
 
 import type { MessageBody } from '../protocol/entry.ts'
+import { deviceKey } from '../services/delivery/locks.ts'
 import type { Session } from '../services/delivery/session.ts'
 import { acknowledge } from './answer.ts'
 import type { Connection } from './connection.ts'
@@ -22,15 +23,10 @@ const noRecord = -1
 /** Takes over the records of a device's earlier connections; a new session has none. */
 export function recallRecords(connection: Connection, session: Session, present: boolean): void {
   const { retransmissions } = connection.context
-  const device = nameOf(session)
+  const device = deviceKey(session)
   if (!present) return retransmissions.forget(device)
   connection.records = retransmissions.recall(device)
   connection.records?.connected()
-}
-
-/** `/` cannot occur in an id. */
-function nameOf({ user, device }: Session): string {
-  return `${user}/${device}`
 }
 
 /** Whether a publish is recorded: one with an id is recognised by it, for ever. */
@@ -47,7 +43,7 @@ export function recordPublish(
   connection: Connection,
   { session, head, isKept, fingerprint }: RecordedPublish,
 ): number {
-  if (isKept) connection.records ??= connection.context.retransmissions.begin(nameOf(session))
+  if (isKept) connection.records ??= connection.context.retransmissions.begin(deviceKey(session))
   const { records } = connection
   if (records === undefined || head.qos === 0) return noRecord
   if (!head.dup) records.used(head.packetId, connection.inFlight === 0)

@@ -27,8 +27,7 @@ export interface Writes extends UserWrites, ConversationWrites, DeviceWrites, Pa
   probe(): void
 }
 
-export interface Reads
-  extends UserReads, ConversationReads, DeviceReads, PacketReads, LogReads {}
+export interface Reads extends UserReads, ConversationReads, DeviceReads, PacketReads, LogReads {}
 
 /** One large append: 64 KiB, 17 pages of the database and of the write-ahead log. A probe of one
  * page could succeed on a disk where no append would. */

@@ -105,6 +105,22 @@ const faults: readonly Fault[] = [
     seenAs: /is stored 2 times/,
   },
   {
+    title: 'an append that does not recognise packet ids',
+    plant: withStore(({ append }) => ({
+      append: (batch, at) =>
+        append(
+          batch.map((it) => ({ ...it, packet: undefined })),
+          at,
+        ),
+    })),
+    seenAs: /is stored 2 times/,
+  },
+  {
+    title: 'packet ids that are never released',
+    plant: withStore(() => ({ releasePackets: async () => {} })),
+    seenAs: /is acknowledged, and not stored/,
+  },
+  {
     title: 'an append that fails after it has committed',
     plant: withStore(({ append }) => {
       let count = 0

@@ -16,7 +16,6 @@ export interface HistoryOptions {
   readonly seed: number
   readonly theme: Theme
   readonly plant?: Plant
-  readonly isQos2Strict?: boolean
 }
 
 export interface History {
@@ -33,7 +32,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Runs a history. One at a time in a process: it holds the global timers meanwhile. */
 export async function runHistory(options: HistoryOptions): Promise<History> {
-  const { theme, plant = {}, isQos2Strict = false } = options
+  const { theme, plant = {} } = options
   const random = makeRandom(options.seed)
   const violations: string[] = []
   const trace: string[] = []
@@ -45,7 +44,7 @@ export async function runHistory(options: HistoryOptions): Promise<History> {
     violations.push(violation)
   }
   try {
-    const parts = { theme, random, timers, plant, isQos2Strict, trace: note, report }
+    const parts = { theme, random, timers, plant, trace: note, report }
     const world = await makeWorld(parts)
     await live(world)
     await heal(world, report)

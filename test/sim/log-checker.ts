@@ -14,6 +14,8 @@ export interface Publish {
   readonly qos: Qos
   /** Whether it carries a message id, by which the server recognises it for ever. */
   readonly hasId: boolean
+  /** Whether it comes from a durable device, of which the server remembers packet ids at QoS 2. */
+  readonly isDurable: boolean
   /** 1, 2, 3, … in the order in which the device published. */
   readonly number: number
 }
@@ -34,22 +36,13 @@ export interface LogChecker {
   mayBeRefused(user: string, conversation: string): void
 }
 
-export interface LogCheckerOptions {
-  /** Whether a QoS 2 message without an id is stored once, also when it is sent again on another
-   * connection. */
-  readonly isQos2Strict: boolean
-}
-
 interface Fate {
   sent: number
   stored: number
 }
 
 /** Makes the checker; it calls `report` for each violation. */
-export function makeLogChecker(
-  report: (violation: string) => void,
-  { isQos2Strict }: LogCheckerOptions,
-): LogChecker {
+export function makeLogChecker(report: (violation: string) => void): LogChecker {
   const publishes = new Map<string, Publish>()
   const fates = new Map<string, Fate>()
   /** By device and conversation: the number of the newest publish that was stored. */
@@ -64,8 +57,8 @@ export function makeLogChecker(
     return fate
   }
 
-  const mayBeStoredAgain = (publish: Publish, { sent }: Fate) =>
-    !publish.hasId && publish.qos > 0 && sent > 1 && !(publish.qos === 2 && isQos2Strict)
+  const mayBeStoredAgain = ({ hasId, qos, isDurable }: Publish, { sent }: Fate) =>
+    !hasId && qos > 0 && sent > 1 && !(qos === 2 && isDurable)
 
   const checkOrder = (publish: Publish) => {
     // One that was refused is not stored, and sent again it may be, after later ones.

@@ -14,6 +14,7 @@ import type { EngineOptions } from '../../services/delivery/engine.ts'
 import { makeEngine } from '../../services/delivery/engine.ts'
 import type { LogOptions } from '../../services/log/log.ts'
 import { makeLog } from '../../services/log/log.ts'
+import { makeReleases } from '../../services/log/releases.ts'
 import type { StoreClient } from './store.ts'
 
 export interface ServerOptions {
@@ -74,6 +75,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
   const broker = await makeBroker({
     engine,
     log,
+    releases: makeReleases({ store: ports, attempt: log.attempt, logger }),
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
     identify: async (user) => {
       if (await ports.userExists(user)) return { user, expiresAt: Number.POSITIVE_INFINITY }

@@ -12,6 +12,7 @@ import type {
   StoredDevice,
   Subscription,
 } from '../../services/delivery/ports.ts'
+import type { AppendOutcome, LogStore, NewMessage } from '../../services/log/ports.ts'
 import { type MemoryStore, makeMemoryStore } from '../services/support/memory-store.ts'
 import type { Random } from './random.ts'
 
@@ -31,6 +32,13 @@ interface Device {
   /** When it was last here, ms since the epoch. */
   lastSeen: number
   readonly cursors: Map<string, Cursor>
+  /** Packet ids at QoS 2 that were not released, with what they brought. */
+  readonly packets: Map<number, Brought>
+}
+
+interface Brought {
+  readonly fingerprint: number | undefined
+  outcome: AppendOutcome | undefined
 }
 
 /** Makes an empty store. */
@@ -58,6 +66,7 @@ export function makeMemory(): Memory {
         subscriptions,
         lastSeen: Number.POSITIVE_INFINITY,
         cursors: new Map(),
+        packets: new Map(),
       }
       known.subscriptions = subscriptions
       for (const id of dropped) known.cursors.delete(id)
@@ -92,6 +101,7 @@ export function makeMemory(): Memory {
     ports: {
       ...store,
       ...deviceStore,
+      ...makePackets(store, devices),
       async removeMember(group, user) {
         const outcome = await store.removeMember(group, user)
         if (outcome !== 'removed') return outcome
@@ -103,6 +113,45 @@ export function makeMemory(): Memory {
     },
     cursorOf: (user, device, conversation) =>
       devices.get(`${user}/${device}`)?.cursors.get(conversation),
+  }
+}
+
+/** The append with packet ids, in one step. */
+function makePackets(
+  store: MemoryStore,
+  devices: ReadonlyMap<string, Device>,
+): Pick<LogStore, 'append' | 'releasePackets' | 'unreleasedPackets'> {
+  const packetsOf = (user: string, device: string) => devices.get(`${user}/${device}`)?.packets
+
+  /** What the message repeats; undefined for a new one, whose packet id is taken. */
+  const take = ({ from, packet }: NewMessage, brought: Brought): Brought | undefined => {
+    const packets = packet && packetsOf(from, packet.device)
+    const taken = packet && packets?.get(packet.packetId)
+    if (taken && (packet.isRepeat || taken.fingerprint === packet.fingerprint)) return taken
+    if (packet) packets?.set(packet.packetId, brought)
+    return undefined
+  }
+
+  return {
+    async append(batch, at) {
+      const fresh: NewMessage[] = []
+      const all = batch.map((message) => {
+        const brought: Brought = { fingerprint: message.packet?.fingerprint, outcome: undefined }
+        const repeated = take(message, brought)
+        if (repeated === undefined) fresh.push(message)
+        return { brought: repeated ?? brought, isNew: repeated === undefined }
+      })
+      const outcomes = [...(await store.append(fresh, at))]
+      return all.map(({ brought, isNew }) => {
+        if (isNew) brought.outcome = outcomes.shift()
+        const outcome = brought.outcome as AppendOutcome
+        return isNew ? outcome : { ...outcome, kind: 'duplicate' }
+      })
+    },
+    async releasePackets(released) {
+      for (const { user, device, packetId } of released) packetsOf(user, device)?.delete(packetId)
+    },
+    unreleasedPackets: async (user, device) => [...(packetsOf(user, device)?.keys() ?? [])],
   }
 }
 
@@ -134,7 +183,7 @@ export interface StoreClient {
   die(): void
 }
 
-const readNames = /^(find|read|heads|member|user|password)/
+const readNames = /^(find|read|heads|member|user|password|unreleased)/
 
 /** Opens the memory for a process. */
 export function openStore(ports: Ports, random: Random): StoreClient {

@@ -25,7 +25,7 @@ export function makeSpeaker(random: Random): Speaker {
 
   return {
     say(device, to, isSure = false) {
-      const { user, name } = device.facts
+      const { user, name, clean } = device.facts
       const number = ++count
       const key = `m${number}`
       const hasId = isSure || random.chance(50)
@@ -38,6 +38,7 @@ export function makeSpeaker(random: Random): Speaker {
         conversation: isGroup ? groupConversation(to.group) : directConversation(user, to.peer),
         qos,
         hasId,
+        isDurable: !clean,
         number,
         topic: isGroup ? `g/${to.group}/msg` : `u/${to.peer}/msg`,
         payload: payloadOf(key, hasId),

@@ -33,7 +33,6 @@ export interface WorldParts {
   readonly random: Random
   readonly timers: Timers
   readonly plant: Plant
-  readonly isQos2Strict: boolean
   readonly trace: (line: string) => void
   readonly report: (violation: string) => void
 }
@@ -61,7 +60,7 @@ export async function makeWorld(parts: WorldParts): Promise<World> {
   const { theme, random, timers, plant, report, trace } = parts
   const options = chooseOptions(random)
   const memory = makeMemory()
-  const log = makeLogChecker(report, parts)
+  const log = makeLogChecker(report)
   const deliveries = makeDeliveryChecker(report, {
     windowEntriesMax: options.engine.windowEntriesMax,
     isDupCertain: theme.name === 'normal',
