@@ -29,11 +29,17 @@ interface MembershipRow extends ConversationRow {
   readonly role: Role
   readonly joined_seq: number
   readonly head: number
+  readonly members: number
+  readonly delivered: number
+  readonly read: number
+  readonly muted_until: number
+  readonly hides_reads: number
 }
 
 const conversationColumns = 'c.id, c.kind, c.group_id, c.title, c.first_user, c.second_user'
 const membershipQuery = `
-  SELECT ${conversationColumns}, m.role, m.joined_seq,
+  SELECT ${conversationColumns}, c.members, m.role, m.joined_seq, m.delivered, m.read,
+    m.muted_until, (SELECT hides_reads FROM users WHERE id = m.user) AS hides_reads,
     (SELECT coalesce(max(seq), 0) FROM messages WHERE conversation = c.key) AS head
   FROM members m JOIN conversations c ON c.key = m.conversation`
 
@@ -83,5 +89,10 @@ function membershipOf(row: MembershipRow): Membership {
     role: row.role,
     joinedSeq: row.joined_seq,
     head: row.head,
+    members: row.members,
+    delivered: row.delivered,
+    read: row.read,
+    mutedUntil: row.muted_until,
+    hidesReads: row.hides_reads === 1,
   }
 }

@@ -15,6 +15,8 @@ export interface ConversationWrites {
   ): { readonly kind: 'created' | 'exists' } | { readonly kind: 'unknown-user'; user: string }
   addMember(group: string, user: string): 'added' | 'already' | 'unknown-group' | 'unknown-user'
   removeMember(group: string, user: string): 'removed' | 'not-a-member' | 'last-owner'
+  renameGroup(group: string, title: string): boolean
+  mute(conversation: string, user: string, until: number): boolean
   createDirect(a: string, b: string, at: number): boolean
 }
 
@@ -53,6 +55,10 @@ export function makeConversationWrites(driver: SqlDriver, transact: Transact): C
         tables.removeFromMembers(key, user)
         return 'removed'
       }),
+    renameGroup: (group, title) =>
+      transact(() => tables.rename(groupConversation(group), title) === 1),
+    mute: (conversation, user, until) =>
+      transact(() => tables.mute({ conversation, user, until }) === 1),
     createDirect: (a, b, at) =>
       transact(() => {
         const id = directConversation(a, b)
@@ -97,6 +103,13 @@ function makeTables(driver: SqlDriver) {
   const selectOthers = driver.prepare<{ others: number; owners: number }>(`
     SELECT count(*) AS others, coalesce(sum(role = 'owner'), 0) AS owners
     FROM members WHERE conversation = ? AND user <> ?`)
+  const countMembers = driver.prepare(
+    'UPDATE conversations SET members = members + ? WHERE key = ?',
+  )
+  const updateTitle = driver.prepare('UPDATE conversations SET title = ? WHERE id = ?')
+  const updateMute = driver.prepare(`
+    UPDATE members SET muted_until = ?
+    WHERE conversation = (SELECT key FROM conversations WHERE id = ?) AND user = ?`)
   const deleteMember = driver.prepare('DELETE FROM members WHERE conversation = ? AND user = ?')
   const deleteCursors = driver.prepare(`
     DELETE FROM cursors
@@ -110,8 +123,13 @@ function makeTables(driver: SqlDriver) {
       mustReturn(insertGroup.all([id, group, JSON.stringify(title), at])).key,
     addDirect: (id: string, [first, second]: readonly [string, string], at: number) =>
       mustReturn(insertDirect.all([id, first, second, at])).key,
-    addToMembers: ({ key, user, role, joinedSeq }: NewMember) =>
-      insertMember.run([key, user, role, joinedSeq]),
+    addToMembers({ key, user, role, joinedSeq }: NewMember) {
+      insertMember.run([key, user, role, joinedSeq])
+      countMembers.run([1, key])
+    },
+    rename: (id: string, title: string) => updateTitle.run([JSON.stringify(title), id]).changes,
+    mute: (it: { readonly conversation: string; readonly user: string; readonly until: number }) =>
+      updateMute.run([it.until, it.conversation, it.user]).changes,
     isNeededAsOwner(key: number, user: string) {
       const { others, owners } = mustReturn(selectOthers.all([key, user]))
       return others > 0 && owners === 0
@@ -119,6 +137,7 @@ function makeTables(driver: SqlDriver) {
     removeFromMembers(key: number, user: string) {
       deleteCursors.run([key, user])
       deleteMember.run([key, user])
+      countMembers.run([-1, key])
     },
   }
 }

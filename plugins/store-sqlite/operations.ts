@@ -15,19 +15,32 @@ import { makeDeviceReads, makeDeviceWrites } from './devices.ts'
 import type { SqlDriver } from './driver.ts'
 import type { LogReads } from './read-log.ts'
 import { makeLogReads } from './read-log.ts'
+import type { ReceiptReads, ReceiptWrites } from './receipts.ts'
+import { makeReceiptReads, makeReceiptWrites } from './receipts.ts'
 import type { Transact } from './transaction.ts'
 import type { UserReads, UserWrites } from './users.ts'
 import { makeUserReads, makeUserWrites } from './users.ts'
 
 /** All writes; each is one durable transaction. Arguments and results are plain data, so that they
  * can travel between threads. */
-export interface Writes extends UserWrites, ConversationWrites, DeviceWrites, PacketWrites {
+export interface Writes
+  extends UserWrites,
+    ConversationWrites,
+    DeviceWrites,
+    PacketWrites,
+    ReceiptWrites {
   append: Append
   /** Commits and removes a row as large as a batch of messages: what an append needs now. */
   probe(): void
 }
 
-export interface Reads extends UserReads, ConversationReads, DeviceReads, PacketReads, LogReads {}
+export interface Reads
+  extends UserReads,
+    ConversationReads,
+    DeviceReads,
+    PacketReads,
+    ReceiptReads,
+    LogReads {}
 
 /** One large append: 64 KiB, 17 pages of the database and of the write-ahead log. A probe of one
  * page could succeed on a disk where no append would. */
@@ -43,6 +56,7 @@ export function makeWrites(driver: SqlDriver, transact: Transact): Writes {
     ...makeConversationWrites(driver, transact),
     ...makeDeviceWrites(driver, transact),
     ...makePacketWrites(driver, transact),
+    ...makeReceiptWrites(driver, transact),
     append: makeAppend(driver, transact),
     probe() {
       transact(() => insertProbe.run([probeBytes]))
@@ -58,6 +72,7 @@ export function makeReads(driver: SqlDriver): Reads {
     ...makeConversationReads(driver),
     ...makeDeviceReads(driver),
     ...makePacketReads(driver),
+    ...makeReceiptReads(driver),
     ...makeLogReads(driver),
   }
 }

@@ -5,12 +5,16 @@ import { OperatorFault } from '../../protocol/failure.ts'
 import type { SqlDriver } from './driver.ts'
 import { makeTransact } from './transaction.ts'
 
-/** users: who exists. Never removed. `password_hash` NULL: the user has no password.
+/** users: who exists. Never removed. `password_hash` NULL: the user has no password. `hides_reads`
+ * 1: others do not see what the user has read.
  *
  * conversations: group ones have `group_id` and `title` (a JSON string, because SQLite text ends
- * at a NUL for some engines), direct ones the sorted pair of users. Never removed.
+ * at a NUL for some engines), direct ones the sorted pair of users. `members` counts the rows of
+ * the table of that name. Never removed.
  *
- * members: who is in a conversation. Removed when the member leaves.
+ * members: who is in a conversation. `delivered` and `read` are watermarks, which only move up;
+ * `receipt_at` is when one of them last did, `muted_until` until when the member has muted the
+ * conversation, both ms since the epoch. Removed when the member leaves.
  *
  * messages: the log. Rows lie in the order of their commit, so that an append writes to the end of
  * one tree only; `position` is that global order. Keyed by integers: text keys cost 2.7 times the
@@ -101,14 +105,26 @@ const steps: readonly string[] = [
     PRIMARY KEY (device, packet_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE users ADD COLUMN hides_reads INTEGER NOT NULL DEFAULT 0;
+
+  ALTER TABLE conversations ADD COLUMN members INTEGER NOT NULL DEFAULT 0;
+  UPDATE conversations
+  SET members = (SELECT count(*) FROM members WHERE conversation = conversations.key);
+
+  ALTER TABLE members ADD COLUMN delivered INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE members ADD COLUMN read INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE members ADD COLUMN receipt_at INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE members ADD COLUMN muted_until INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
 /** The version this program writes and reads. */
 export const schemaVersion = steps.length
 
-/** Brings the database to `schemaVersion`, each step in a transaction of its own. Throws
- * `OperatorFault` when the database was written by a newer program. */
-export function migrate(driver: SqlDriver): void {
+/** Brings the database to `to` (tests make older ones), each step in a transaction of its own.
+ * Throws `OperatorFault` when the database was written by a newer program. */
+export function migrate(driver: SqlDriver, to = schemaVersion): void {
   const transact = makeTransact(driver)
   const version = driver.prepare<{ user_version: number }>('PRAGMA user_version').get([])
   const from = version?.user_version ?? 0
@@ -119,7 +135,7 @@ export function migrate(driver: SqlDriver): void {
     )
   }
   for (const [index, sql] of steps.entries()) {
-    if (index < from) continue
+    if (index < from || index >= to) continue
     transact(() => {
       driver.exec(sql)
       driver.exec(`PRAGMA user_version = ${index + 1}`)

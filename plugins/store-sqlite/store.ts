@@ -9,6 +9,7 @@ import type { UserStore } from '../../services/auth/ports.ts'
 import type { ConversationStore } from '../../services/conversations/ports.ts'
 import type { DeviceName, DeviceStore } from '../../services/delivery/ports.ts'
 import type { LogStore } from '../../services/log/ports.ts'
+import type { ReceiptStore } from '../../services/receipts/ports.ts'
 import type { OpenDriver } from './connect.ts'
 import { connect, loadDriver } from './connect.ts'
 import type { DriverName, SqlDriver } from './driver.ts'
@@ -43,6 +44,7 @@ export interface SqliteStore {
   readonly conversations: ConversationStore
   readonly devices: DeviceStore
   readonly users: UserStore
+  readonly receipts: ReceiptStore
   /** Proves that an append can be committed now, by committing (and removing) as much as a large
    * one takes; rejects with `StoreFailure` when it cannot. */
   check(): Promise<void>
@@ -183,6 +185,17 @@ function makeStore(
       createUser: (user, hash) => write('createUser', user, hash, clock()),
       passwordHash: (user) => read((from) => from.passwordHash(user)),
       userExists: (user) => read((from) => from.userExists(user)),
+      settings: (user) => read((from) => from.settings(user)),
+      saveSettings: (user, settings) => write('saveSettings', user, settings),
+    },
+    receipts: {
+      raise: (marks) => write('raiseReceipts', marks, clock()),
+      seen: (devices) => write('seeDevices', devices, clock()),
+      count: (range) => read((from) => from.countEntries(range)),
+      marksOf: (conversation, limit) => read((from) => from.marksOf(conversation, limit)),
+      tally: (question) => read((from) => from.tally(question)),
+      changedFor: (device, bounds) => read((from) => from.changedFor(device, bounds)),
+      devicesIn: (conversation, user) => read((from) => from.devicesIn(conversation, user)),
     },
     check: () => write('probe'),
     broken: writer.died,
@@ -203,6 +216,8 @@ function makeConversationStore(read: Read, write: Write, clock: Clock): Conversa
     createGroup: (group) => write('createGroup', group, clock()),
     addMember: (group, user) => write('addMember', group, user),
     removeMember: (group, user) => write('removeMember', group, user),
+    renameGroup: (group, title) => write('renameGroup', group, title),
+    mute: (conversation, user, until) => write('mute', conversation, user, until),
     async ensureDirect(a, b) {
       const known = await read((from) => from.findDirect(a, b))
       if (known !== undefined) return known

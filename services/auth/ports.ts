@@ -7,6 +7,15 @@ export interface UserStore {
    * no password. */
   passwordHash(user: string): Promise<string | null | undefined>
   userExists(user: string): Promise<boolean>
+  /** What the user has chosen; undefined when there is no such user. */
+  settings(user: string): Promise<UserSettings | undefined>
+  /** Stores what the user has chosen; nothing happens when there is no such user. */
+  saveSettings(user: string, settings: UserSettings): Promise<void>
+}
+
+/** What a user may choose. `readReceipts`: who sees what the user has read. */
+export interface UserSettings {
+  readonly readReceipts: 'everyone' | 'nobody'
 }
 
 /** A private signing key as a JWK (RFC 7517) with `kid` and `alg`. Secret. */

@@ -12,6 +12,16 @@ export interface Membership {
   readonly joinedSeq: number
   /** The position of the newest entry; 0 when there is none. */
   readonly head: number
+  /** How many members the conversation has. */
+  readonly members: number
+  /** Watermarks: the entries of others up to `delivered` have reached a device of the user, those
+   * up to `read` were read. 0 when none was; `read ≤ delivered`. */
+  readonly delivered: number
+  readonly read: number
+  /** Until when the user has muted the conversation, ms since the epoch; 0 when never. */
+  readonly mutedUntil: number
+  /** Whether others may not see what the user has read. */
+  readonly hidesReads: boolean
 }
 
 export interface NewGroup {
@@ -38,6 +48,11 @@ export interface ConversationStore {
   /** Removes a member, and the cursors of that member's devices in the conversation. `last-owner`
    * when others would be left without an owner. */
   removeMember(group: string, user: string): Promise<'removed' | 'not-a-member' | 'last-owner'>
+  /** Gives a group another title; false when there is no such group. */
+  renameGroup(group: string, title: string): Promise<boolean>
+  /** Mutes a conversation for a member until a time, ms since the epoch, or ends it with 0; false
+   * when the user is no member. */
+  mute(conversation: string, user: string, until: number): Promise<boolean>
   /** The direct conversation of two users, made with both as members if it does not exist;
    * undefined when one of the users does not exist. Idempotent. */
   ensureDirect(a: string, b: string): Promise<Conversation | undefined>

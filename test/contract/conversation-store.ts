@@ -9,16 +9,26 @@ import { fill, text, town, withGroup } from './engine.ts'
 export async function testConversationStore(t: Test, makeEngine: MakeEngine): Promise<void> {
   await t.test('ConversationStore: groups', (t) => testGroups(t, makeEngine))
   await t.test('ConversationStore: members', (t) => testMembers(t, makeEngine))
+  await t.test('ConversationStore: memberships', (t) => testMemberships(t, makeEngine))
   await t.test('ConversationStore: direct', (t) => testDirect(t, makeEngine))
   await t.test('ConversationStore: lists', (t) => testLists(t, makeEngine))
 }
+
+/** What a membership holds besides, at first. */
+const unmarked = { delivered: 0, read: 0, mutedUntil: 0, hidesReads: false }
 
 const townConversation = { kind: 'group', id: town, group: 'town', title: 'Town' }
 
 async function testGroups(t: Test, makeEngine: MakeEngine): Promise<void> {
   await t.test('makes a group with its owner and members, at the head 0', async (t) => {
     const { conversations } = await withGroup(await makeEngine(t), 'alice', 'bob')
-    const membership = { conversation: townConversation, joinedSeq: 0, head: 0 }
+    const membership = {
+      conversation: townConversation,
+      joinedSeq: 0,
+      head: 0,
+      members: 2,
+      ...unmarked,
+    }
     t.strictSame(await conversations.membership(town, 'alice'), { ...membership, role: 'owner' })
     t.strictSame(await conversations.membership(town, 'bob'), { ...membership, role: 'member' })
   })
@@ -55,6 +65,13 @@ async function testGroups(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.match(await conversations.membership(town, 'alice'), { conversation: { title } })
   })
 
+  await t.test('gives a group another title', async (t) => {
+    const { conversations } = await withGroup(await makeEngine(t), 'alice')
+    t.equal(await conversations.renameGroup('town', 'City \0'), true)
+    t.match(await conversations.membership(town, 'alice'), { conversation: { title: 'City \0' } })
+    t.equal(await conversations.renameGroup('nowhere', 'x'), false)
+  })
+
   await t.test('makes one group of many concurrent calls', async (t) => {
     const { users, conversations } = await makeEngine(t)
     await users.createUser('alice', undefined)
@@ -82,6 +99,8 @@ async function testMembers(t: Test, makeEngine: MakeEngine): Promise<void> {
       role: 'member',
       joinedSeq: 3,
       head: 4,
+      members: 3,
+      ...unmarked,
     })
   })
 
@@ -139,6 +158,44 @@ async function testMembers(t: Test, makeEngine: MakeEngine): Promise<void> {
   })
 }
 
+async function testMemberships(t: Test, makeEngine: MakeEngine): Promise<void> {
+  await t.test('counts the members as they come and go', async (t) => {
+    const { users, conversations } = await withGroup(await makeEngine(t), 'alice', 'bob')
+    await users.createUser('carol', undefined)
+    const members = async () => (await conversations.membership(town, 'alice'))?.members
+    for (const [change, count] of [
+      [() => conversations.addMember('town', 'carol'), 3],
+      [() => conversations.addMember('town', 'carol'), 3],
+      [() => conversations.removeMember('town', 'bob'), 2],
+      [() => conversations.removeMember('town', 'bob'), 2],
+      [() => conversations.removeMember('town', 'alice'), 2],
+    ] as const) {
+      await change()
+      t.equal(await members(), count)
+    }
+    await conversations.ensureDirect('bob', 'bob')
+    t.equal((await conversations.membershipsOf('bob'))[0]?.members, 1, 'notes to oneself')
+  })
+
+  await t.test('keeps until when a member has muted it', async (t) => {
+    const { conversations } = await withGroup(await makeEngine(t), 'alice', 'bob')
+    t.equal(await conversations.mute(town, 'alice', Number.MAX_SAFE_INTEGER), true)
+    t.match(await conversations.membership(town, 'alice'), { mutedUntil: Number.MAX_SAFE_INTEGER })
+    t.match(await conversations.membership(town, 'bob'), { mutedUntil: 0 })
+    t.equal(await conversations.mute(town, 'alice', 0), true)
+    t.match(await conversations.membership(town, 'alice'), { mutedUntil: 0 })
+    t.equal(await conversations.mute(town, 'eve', 1), false)
+    t.equal(await conversations.mute('g:nowhere', 'alice', 1), false)
+  })
+
+  await t.test('says whether its user hides what was read', async (t) => {
+    const { users, conversations } = await withGroup(await makeEngine(t), 'alice', 'bob')
+    await users.saveSettings('alice', { readReceipts: 'nobody' })
+    t.match(await conversations.membership(town, 'alice'), { hidesReads: true })
+    t.match(await conversations.membershipsOf('bob'), [{ hidesReads: false }])
+  })
+}
+
 async function testDirect(t: Test, makeEngine: MakeEngine): Promise<void> {
   const make = async (t: Test): Promise<Engine> => {
     const engine = await makeEngine(t)
@@ -152,7 +209,14 @@ async function testDirect(t: Test, makeEngine: MakeEngine): Promise<void> {
     const expected = { kind: 'direct', id, users: ['alice', 'bob'] }
     t.strictSame(await conversations.ensureDirect('bob', 'alice'), expected)
     t.strictSame(await conversations.ensureDirect('alice', 'bob'), expected)
-    const membership = { conversation: expected, role: 'member', joinedSeq: 0, head: 0 }
+    const membership = {
+      conversation: expected,
+      role: 'member',
+      joinedSeq: 0,
+      head: 0,
+      members: 2,
+      ...unmarked,
+    }
     t.strictSame(await conversations.membership(id, 'alice'), membership)
     t.strictSame(await conversations.membershipsOf('bob'), [membership])
   })

@@ -7,6 +7,7 @@ import type { UserStore } from '../../services/auth/ports.ts'
 import type { ConversationStore } from '../../services/conversations/ports.ts'
 import type { DeviceStore } from '../../services/delivery/ports.ts'
 import type { LogStore } from '../../services/log/ports.ts'
+import type { ReceiptStore } from '../../services/receipts/ports.ts'
 
 /** All store ports over the same data. */
 export interface Engine {
@@ -14,6 +15,7 @@ export interface Engine {
   readonly conversations: ConversationStore
   readonly devices: DeviceStore
   readonly users: UserStore
+  readonly receipts: ReceiptStore
 }
 
 /** Makes an empty engine, which is closed and removed when the test ends. */

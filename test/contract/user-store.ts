@@ -31,6 +31,18 @@ export async function testUserStore(t: Test, makeEngine: MakeEngine): Promise<vo
       t.equal(await users.passwordHash('José'), 'a')
     })
 
+    await t.test('keeps what a user has chosen', async (t) => {
+      const { users } = await makeEngine(t)
+      await users.createUser('alice', undefined)
+      t.strictSame(await users.settings('alice'), { readReceipts: 'everyone' })
+      await users.saveSettings('alice', { readReceipts: 'nobody' })
+      t.strictSame(await users.settings('alice'), { readReceipts: 'nobody' })
+      await users.saveSettings('alice', { readReceipts: 'everyone' })
+      t.strictSame(await users.settings('alice'), { readReceipts: 'everyone' })
+      await users.saveSettings('nobody', { readReceipts: 'nobody' })
+      t.equal(await users.settings('nobody'), undefined)
+    })
+
     await t.test('makes one user of many concurrent calls', async (t) => {
       const { users } = await makeEngine(t)
       const calls = Array.from({ length: 20 }, (_, n) => users.createUser('alice', `hash ${n}`))

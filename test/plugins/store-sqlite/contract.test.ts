@@ -5,6 +5,7 @@ import { testConversationStore } from '../../contract/conversation-store.ts'
 import { testDevicePackets } from '../../contract/device-packets.ts'
 import { testDeviceStore } from '../../contract/device-store.ts'
 import { testLogStore } from '../../contract/log-store.ts'
+import { testReceiptStore } from '../../contract/receipt-store.ts'
 import { testUserStore } from '../../contract/user-store.ts'
 import { forEachEngine, openStore } from './engines.ts'
 
@@ -15,4 +16,5 @@ await forEachEngine(t, async (t, engine) => {
   await testConversationStore(t, makeEngine)
   await testDeviceStore(t, makeEngine)
   await testUserStore(t, makeEngine)
+  await testReceiptStore(t, makeEngine)
 })

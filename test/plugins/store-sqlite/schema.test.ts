@@ -23,6 +23,23 @@ await forEachDriver(t, async (t, driver) => {
     await openStore(t, options)
   })
 
+  await t.test('an older database is brought up with its members counted', async (t) => {
+    const folder = t.testdir()
+    const file = (await loadDriver(driver))(join(folder, 'parley.db'))
+    migrate(file, 1)
+    file.exec(`
+      INSERT INTO users (id, created_at) VALUES ('alice', 1), ('bob', 1);
+      INSERT INTO conversations (key, id, kind, group_id, title, created_at)
+      VALUES (1, 'g:town', 'group', 'town', '"Town"', 1), (2, 'g:void', 'group', 'void', '""', 1);
+      INSERT INTO members (conversation, user, role, joined_seq)
+      VALUES (1, 'alice', 'owner', 0), (1, 'bob', 'member', 0), (2, 'bob', 'owner', 0);
+    `)
+    file.close()
+    const { conversations } = await openStore(t, { folder, driver })
+    const memberships = await conversations.membershipsOf('bob')
+    t.match(memberships, [{ members: 2, delivered: 0, read: 0, mutedUntil: 0 }, { members: 1 }])
+  })
+
   await t.test('a step that fails leaves the database as it was', async (t) => {
     const file = (await loadDriver(driver))(join(t.testdir(), 'parley.db'))
     // In the way of the first step, after it has made other tables.

@@ -4,7 +4,8 @@
 import type { Conversation, Entry } from '../../../protocol/entry.ts'
 import { StoreFailure } from '../../../protocol/failure.ts'
 import { directConversation, groupConversation } from '../../../protocol/ids.ts'
-import type { UserStore } from '../../../services/auth/ports.ts'
+import { countsAsUnread } from '../../../protocol/kinds.ts'
+import type { UserSettings, UserStore } from '../../../services/auth/ports.ts'
 import type {
   ConversationStore,
   Membership,
@@ -12,19 +13,32 @@ import type {
   Role,
 } from '../../../services/conversations/ports.ts'
 import type { AppendOutcome, LogStore, ReadRange } from '../../../services/log/ports.ts'
+import type { ReceiptStore } from '../../../services/receipts/ports.ts'
 
 interface Member {
   role: Role
   readonly joinedSeq: number
+  delivered: number
+  read: number
+  mutedUntil: number
 }
 
+function newMember(role: Role, joinedSeq: number): Member {
+  return { role, joinedSeq, delivered: 0, read: 0, mutedUntil: 0 }
+}
+
+/** Who has chosen what. */
+type Choices = ReadonlyMap<string, UserSettings>
+
 interface Room {
-  readonly conversation: Conversation
+  conversation: Conversation
   readonly members: Map<string, Member>
   readonly entries: Entry[]
 }
 
 export interface MemoryStore extends UserStore, ConversationStore, LogStore {
+  readonly receipts: ReceiptStore
+
   /** Gives a member a role; no port does yet. */
   setRole(group: string, user: string, role: Role): void
   /** Whether calls fail with `StoreFailure` from now on. */
@@ -34,6 +48,7 @@ export interface MemoryStore extends UserStore, ConversationStore, LogStore {
 export function makeMemoryStore(): MemoryStore {
   const users = new Map<string, string | null>()
   const rooms = new Map<string, Room>()
+  const choices = new Map<string, UserSettings>()
   let isFailing = false
 
   function check(): void {
@@ -55,10 +70,19 @@ export function makeMemoryStore(): MemoryStore {
       check()
       return users.has(user)
     },
+    async settings(user) {
+      check()
+      return users.has(user) ? (choices.get(user) ?? { readReceipts: 'everyone' }) : undefined
+    },
+    async saveSettings(user, settings) {
+      check()
+      if (users.has(user)) choices.set(user, settings)
+    },
   }
   return {
     ...userStore,
-    ...conversationStore(users, rooms, check),
+    ...conversationStore({ users, rooms, choices }, check),
+    receipts: receiptStore({ rooms, choices }, check),
     ...logStore(rooms, check),
     setRole(group, user, role) {
       const member = rooms.get(groupConversation(group))?.members.get(user)
@@ -71,11 +95,68 @@ export function makeMemoryStore(): MemoryStore {
   }
 }
 
+interface Tables {
+  readonly users: ReadonlyMap<string, unknown>
+  readonly rooms: Map<string, Room>
+  readonly choices: Choices
+}
+
 function conversationStore(
+  { users, rooms, choices }: Tables,
+  check: () => void,
+): ConversationStore {
+  return {
+    ...groupStore(users, rooms, check),
+    async ensureDirect(a, b) {
+      check()
+      if (!users.has(a) || !users.has(b)) return undefined
+      const id = directConversation(a, b)
+      const known = rooms.get(id)
+      if (known !== undefined) return known.conversation
+      const pair = a < b ? ([a, b] as const) : ([b, a] as const)
+      const members = new Map(pair.map((user) => [user, newMember('member', 0)]))
+      const conversation = { kind: 'direct', id, users: pair } as const
+      rooms.set(id, { conversation, members, entries: [] })
+      return conversation
+    },
+    async mute(conversation, user, until) {
+      check()
+      const member = rooms.get(conversation)?.members.get(user)
+      if (member !== undefined) member.mutedUntil = until
+      return member !== undefined
+    },
+    async membership(conversation, user) {
+      check()
+      const room = rooms.get(conversation)
+      return room && membershipIn(room, user, choices)
+    },
+    async membershipsOf(user) {
+      check()
+      const ids = [...rooms.keys()].sort()
+      return ids.flatMap((id) => membershipIn(rooms.get(id) as Room, user, choices) ?? [])
+    },
+    async membersOf(conversation, { limit, after }) {
+      check()
+      const members = [...(rooms.get(conversation)?.members ?? [])]
+      return members
+        .map(([user, { role }]) => ({ user, role }))
+        .filter(({ user }) => after === undefined || user > after)
+        .sort((a, b) => (a.user < b.user ? -1 : 1))
+        .slice(0, limit)
+    },
+  }
+}
+
+type GroupStore = Pick<
+  ConversationStore,
+  'createGroup' | 'addMember' | 'removeMember' | 'renameGroup'
+>
+
+function groupStore(
   users: ReadonlyMap<string, unknown>,
   rooms: Map<string, Room>,
   check: () => void,
-): ConversationStore {
+): GroupStore {
   return {
     async createGroup({ group, title, owner, members }: NewGroup) {
       check()
@@ -91,7 +172,7 @@ function conversationStore(
         entries: [],
       }
       for (const user of all) {
-        room.members.set(user, { role: user === owner ? 'owner' : 'member', joinedSeq: 0 })
+        room.members.set(user, newMember(user === owner ? 'owner' : 'member', 0))
       }
       rooms.set(id, room)
       return { kind: 'created' }
@@ -102,7 +183,7 @@ function conversationStore(
       if (room === undefined) return 'unknown-group'
       if (!users.has(user)) return 'unknown-user'
       if (room.members.has(user)) return 'already'
-      room.members.set(user, { role: 'member', joinedSeq: room.entries.length })
+      room.members.set(user, newMember('member', room.entries.length))
       return 'added'
     },
     async removeMember(group, user) {
@@ -115,45 +196,83 @@ function conversationStore(
       members.delete(user)
       return 'removed'
     },
-    async ensureDirect(a, b) {
+    async renameGroup(group, title) {
       check()
-      if (!users.has(a) || !users.has(b)) return undefined
-      const id = directConversation(a, b)
-      const known = rooms.get(id)
-      if (known !== undefined) return known.conversation
-      const pair = a < b ? ([a, b] as const) : ([b, a] as const)
-      const members = new Map(
-        pair.map((user) => [user, { role: 'member', joinedSeq: 0 } as Member]),
-      )
-      const conversation = { kind: 'direct', id, users: pair } as const
-      rooms.set(id, { conversation, members, entries: [] })
-      return conversation
-    },
-    async membership(conversation, user) {
-      check()
-      const room = rooms.get(conversation)
-      return room && membershipIn(room, user)
-    },
-    async membershipsOf(user) {
-      check()
-      const ids = [...rooms.keys()].sort()
-      return ids.flatMap((id) => membershipIn(rooms.get(id) as Room, user) ?? [])
-    },
-    async membersOf(conversation, { limit, after }) {
-      check()
-      const members = [...(rooms.get(conversation)?.members ?? [])]
-      return members
-        .map(([user, { role }]) => ({ user, role }))
-        .filter(({ user }) => after === undefined || user > after)
-        .sort((a, b) => (a.user < b.user ? -1 : 1))
-        .slice(0, limit)
+      const room = rooms.get(groupConversation(group))
+      if (room?.conversation.kind !== 'group') return false
+      room.conversation = { ...room.conversation, title }
+      return true
     },
   }
 }
 
-function membershipIn(room: Room, user: string): Membership | undefined {
+function membershipIn(room: Room, user: string, choices: Choices): Membership | undefined {
   const member = room.members.get(user)
-  return member && { conversation: room.conversation, ...member, head: room.entries.length }
+  return (
+    member && {
+      conversation: room.conversation,
+      ...member,
+      head: room.entries.length,
+      members: room.members.size,
+      hidesReads: hides(choices, user),
+    }
+  )
+}
+
+function hides(choices: Choices, user: string): boolean {
+  return choices.get(user)?.readReceipts === 'nobody'
+}
+
+/** Devices are not kept here: none is known, and none has missed anything. */
+function receiptStore(
+  { rooms, choices }: Pick<Tables, 'rooms' | 'choices'>,
+  check: () => void,
+): ReceiptStore {
+  const visible = (user: string, { delivered, read }: Member) => ({
+    user,
+    delivered,
+    read: hides(choices, user) ? 0 : read,
+  })
+  return {
+    async raise(marks) {
+      check()
+      for (const { conversation, user, joinedSeq, delivered, read } of marks) {
+        const member = rooms.get(conversation)?.members.get(user)
+        if (member?.joinedSeq !== joinedSeq) continue
+        member.delivered = Math.max(member.delivered, delivered, read)
+        member.read = Math.max(member.read, read)
+      }
+    },
+    seen: async () => check(),
+    async count({ conversation, user, after, through }) {
+      check()
+      const entries = rooms.get(conversation)?.entries.slice(after, through) ?? []
+      return entries.filter(({ from, body }) => from !== user && countsAsUnread(body.kind)).length
+    },
+    async marksOf(conversation, limit) {
+      check()
+      const members = [...(rooms.get(conversation)?.members ?? [])]
+      const marks = members.map(([user, member]) => visible(user, member))
+      return marks.sort((a, b) => (a.user < b.user ? -1 : 1)).slice(0, limit)
+    },
+    async tally({ conversation, user, seq }) {
+      check()
+      const others = [...(rooms.get(conversation)?.members ?? [])]
+        .filter(([name, { joinedSeq }]) => name !== user && joinedSeq < seq)
+        .map(([name, member]) => visible(name, member))
+      const delivered = others.filter((other) => other.delivered >= seq).length
+      const read = others.filter((other) => other.read >= seq).length
+      return { members: others.length, delivered, read }
+    },
+    async changedFor() {
+      check()
+      return []
+    },
+    async devicesIn() {
+      check()
+      return []
+    },
+  }
 }
 
 function logStore(rooms: ReadonlyMap<string, Room>, check: () => void): LogStore {

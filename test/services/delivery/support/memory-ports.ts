@@ -210,13 +210,25 @@ function conversationPort({ rooms }: Memory, call: Call): ConversationStore {
     const joinedSeq = room?.members.get(user)
     if (room === undefined || joinedSeq === undefined) return undefined
     const { conversation, entries } = room
-    return { conversation, role: 'member', joinedSeq, head: entries.length }
+    return {
+      conversation,
+      role: 'member',
+      joinedSeq,
+      head: entries.length,
+      members: room.members.size,
+      delivered: 0,
+      read: 0,
+      mutedUntil: 0,
+      hidesReads: false,
+    }
   }
   const unused = () => Promise.reject(new Error('the engine does not need this'))
   return {
     createGroup: unused,
     addMember: unused,
     removeMember: unused,
+    renameGroup: unused,
+    mute: unused,
     ensureDirect: unused,
     membersOf: unused,
     membership: (id, user) => call('membership', () => membershipOf(id, user)),
