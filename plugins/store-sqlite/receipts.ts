@@ -15,7 +15,6 @@ import type { Transact } from './transaction.ts'
 /** The writing half of `ReceiptStore`. `at` is the time, ms since the epoch. */
 export interface ReceiptWrites {
   raiseReceipts(marks: readonly MarkUpdate[], at: number): void
-  seeDevices(devices: Parameters<ReceiptStore['seen']>[0], at: number): void
 }
 
 /** The reading half of `ReceiptStore`. */
@@ -38,7 +37,6 @@ export function makeReceiptWrites(driver: SqlDriver, transact: Transact): Receip
     UPDATE members
     SET delivered = max(delivered, ?), read = max(read, ?), receipt_at = ?
     WHERE conversation = ? AND user = ? AND joined_seq = ? AND (delivered < ? OR read < ?)`)
-  const see = driver.prepare('UPDATE devices SET last_seen = ? WHERE user = ? AND device = ?')
   return {
     raiseReceipts(marks, at) {
       transact(() => {
@@ -47,11 +45,6 @@ export function makeReceiptWrites(driver: SqlDriver, transact: Transact): Receip
           const delivered = Math.max(mark.delivered, read)
           raise.run([delivered, read, at, key, user, joinedSeq, delivered, read])
         }
-      })
-    },
-    seeDevices(devices, at) {
-      transact(() => {
-        for (const { user, device } of devices) see.run([at, user, device])
       })
     },
   }

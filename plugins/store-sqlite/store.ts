@@ -190,7 +190,6 @@ function makeStore(
     },
     receipts: {
       raise: (marks) => write('raiseReceipts', marks, clock()),
-      seen: (devices) => write('seeDevices', devices, clock()),
       count: (range) => read((from) => from.countEntries(range)),
       marksOf: (conversation, limit) => read((from) => from.marksOf(conversation, limit)),
       tally: (question) => read((from) => from.tally(question)),

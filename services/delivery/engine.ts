@@ -2,10 +2,9 @@
 // sessions that listen. It keeps who is connected in memory and everything else in the store.
 
 import type { Clock } from '../../protocol/clock.ts'
-import type { Entry } from '../../protocol/entry.ts'
+import type { Conversation, Entry } from '../../protocol/entry.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
-import type { Leaf } from '../../protocol/topics.ts'
 import { userTopic } from '../../protocol/topics.ts'
 import type { MembershipChange } from '../conversations/conversations.ts'
 import type { ConversationStore } from '../conversations/ports.ts'
@@ -18,9 +17,11 @@ import type { LastSeen } from './last-seen.ts'
 import { makeLastSeen } from './last-seen.ts'
 import type { WithLock } from './locks.ts'
 import { deviceKey, makeLocks } from './locks.ts'
+import type { Notices } from './notices.ts'
+import { makeNotices } from './notices.ts'
 import type { Cursor, DeviceStore, StoredDevice } from './ports.ts'
 import { startRepair } from './repair.ts'
-import type { Member } from './room.ts'
+import type { Member, Position, Room } from './room.ts'
 import type { ConnectedUser, Roster } from './roster.ts'
 import { makeRoster } from './roster.ts'
 import { makeSaveSession } from './save-session.ts'
@@ -40,6 +41,19 @@ export interface EngineParts {
   readonly log: Pick<LogStore, 'read' | 'heads'>
   readonly logger: Logger
   readonly clock: Clock
+  /** Who follows what becomes of deliveries; nobody if absent. */
+  readonly watch?: Watch
+}
+
+/** Hears what becomes of deliveries and sessions. Nothing here may throw. */
+export interface Watch {
+  /** A device acknowledged more of a conversation. Told once, until `position.isNoted` is set to
+   * false: this is called for messages. */
+  acknowledged(position: Position): void
+  started(session: Session): void
+  subscribed(session: Session): void
+  /** The last session of a user has ended; the user is forgotten when this resolves. */
+  gone(user: ConnectedUser): Promise<void>
 }
 
 export interface EngineOptions extends SessionOptions {
@@ -56,7 +70,7 @@ interface Arrival {
   readonly link: Link
 }
 
-export interface Engine {
+export interface Engine extends Notices {
   /** Opens the session of a device that connects, and closes the one it had before: that one's
    * cursors are written first, so what it acknowledged is not sent again. `present` says whether
    * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. */
@@ -78,8 +92,12 @@ export interface Engine {
   announce(entry: Entry): void
   /** A membership was made or ended; connected sessions follow when it resolves. */
   membershipChanged(change: MembershipChange): Promise<void>
-  /** Sends a QoS 0 message to the user's sessions that listen to the leaf. */
-  notify(user: string, leaf: Leaf, message: object): void
+  /** A group has another title; its connected members are told. */
+  renamed(conversation: Conversation): void
+  /** A connected user. */
+  user(user: string): ConnectedUser | undefined
+  /** A conversation with a connected member. */
+  room(conversation: string): Room | undefined
   /** Closes all sessions and writes all cursors. */
   close(): Promise<void>
 }
@@ -88,7 +106,15 @@ const readsPerTurn = 8
 /** Most devices whose sessions are being opened; more than that only a store that hangs makes. */
 const arrivingMax = 10_000
 
+const unwatched: Watch = {
+  acknowledged() {},
+  started() {},
+  subscribed() {},
+  async gone() {},
+}
+
 interface Context extends EngineParts {
+  readonly watch: Watch
   readonly roster: Roster
   readonly cursors: Cursors
   readonly lastSeen: LastSeen
@@ -107,12 +133,15 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
   )
   const turns = makeTurns(readsPerTurn)
   const withLock = makeLocks()
-  const context: Context = { ...parts, options, roster, cursors, lastSeen, turns, withLock }
+  const { watch = unwatched } = parts
+  const context: Context = { ...parts, watch, options, roster, cursors, lastSeen, turns, withLock }
   const saveSession = makeSaveSession(parts.devices, withLock)
   const { attach, detach } = makeDoor(context)
-  const notify = makeNotifier(context)
+  const subscriber = makeSubscriber(saveSession, roster)
+  const notices = makeNotices(roster, options)
+  const { notify } = notices
 
-  const tell = (user: string, type: 'joined' | 'left', { room }: Member) => {
+  const tell = (user: string, type: 'joined' | 'left' | 'renamed', { room }: Member) => {
     const { conversation } = room
     if (conversation.kind !== 'group') return
     const { id, group, title } = conversation
@@ -128,12 +157,19 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
   return {
     attach,
     detach,
-    ...makeSubscriber(saveSession, roster),
+    async subscribe(session, requests) {
+      const answers = await subscriber.subscribe(session, requests)
+      watch.subscribed(session)
+      return answers
+    },
+    unsubscribe: subscriber.unsubscribe,
     sync: makeSync(saveSession, roster),
     member: (session, conversation) => roster.get(session.user)?.memberships.get(conversation),
     announce(entry) {
       const room = roster.roomOf(entry)
-      if (room === undefined || room.positions.size === 0) return
+      if (room === undefined) return
+      for (const member of room.members) member.owner.counter?.announced(member, entry)
+      if (room.positions.size === 0) return
       const delivery = new Delivery(room.conversation, entry)
       for (const position of room.positions) position.session.offer(position, delivery)
     },
@@ -148,7 +184,15 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
       admit(guest, refreshed.joined)
       tell(user, 'joined', refreshed.joined)
     },
-    notify,
+    ...notices,
+    renamed(conversation) {
+      const room = roster.room(conversation.id)
+      if (room === undefined) return
+      room.conversation = conversation
+      for (const member of room.members) tell(member.user, 'renamed', member)
+    },
+    user: roster.get,
+    room: roster.room,
     async close() {
       stopRepair()
       const sessions = [...roster.users()].flatMap((user) => [...user.sessions])
@@ -181,6 +225,7 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
       lastSeen.seen(session)
       await cursors.flush(session.positions.values())
     }
+    if (guest.sessions.size === 0) await context.watch.gone(guest)
     roster.leave(guest)
   }
 
@@ -240,7 +285,7 @@ function makeSession(
   arrival: Arrival,
   stored: StoredDevice | undefined,
 ): Session {
-  const { cursors, turns, options, log, logger } = context
+  const { cursors, turns, options, log, logger, watch } = context
   const { windowBytesMax: bytesMax } = options
   return new Session(
     arrival,
@@ -252,6 +297,8 @@ function makeSession(
       read: (conversation, after, limit) => log.read(conversation, { after, limit, bytesMax }),
       readFailed: (err) => logger.debug({ err }, 'catch-up waits for the store'),
       caughtUp: tellCaughtUp,
+      started: watch.started,
+      acknowledged: watch.acknowledged,
     },
     options,
   )
@@ -282,19 +329,5 @@ function admit(guest: ConnectedUser, member: Member): void {
     const qos = session.subscriptions.messageQos(room.conversation)
     if (qos === undefined || session.positions.has(room)) continue
     session.listen(member, { qos, acked: joinedSeq, sent: joinedSeq })
-  }
-}
-
-function makeNotifier({ roster, options }: Context): Engine['notify'] {
-  return (user, leaf, message) => {
-    const payload = JSON.stringify(message)
-    for (const session of roster.get(user)?.sessions ?? []) {
-      if (session.state === 'starting' || session.state === 'closed') continue
-      // A device that does not read is told nothing: only the log is worth memory.
-      if (session.link.unsentBytes() >= options.windowBytesMax) continue
-      if (session.subscriptions.hasUserLeaf(leaf)) {
-        session.link.notify(userTopic(user, leaf), payload)
-      }
-    }
   }
 }

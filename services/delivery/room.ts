@@ -1,13 +1,16 @@
 // A conversation with someone connected: who listens here, how far its log is known to reach, and
 // where each listener is in it.
 
-import type { Conversation } from '../../protocol/entry.ts'
+import type { Conversation, Entry } from '../../protocol/entry.ts'
 import type { CursorSource } from './cursors.ts'
 import type { Delivery } from './delivery.ts'
 import type { CursorUpdate } from './ports.ts'
 
 export interface Room {
-  readonly conversation: Conversation
+  /** Replaced as a whole when a group gets another title; its id stays. */
+  conversation: Conversation
+  /** How many members the conversation has, connected or not. */
+  memberCount: number
   /** The newest position this process knows of; only moves up. */
   head: number
   /** The listening sessions' positions. */
@@ -23,6 +26,29 @@ export interface Member {
   readonly joinedSeq: number
   /** False once the user left; routes that were remembered check it. */
   active: boolean
+  /** What the user's memberships share. */
+  readonly owner: MemberOwner
+  /** As in `Membership`; kept by services/receipts. */
+  delivered: number
+  read: number
+  mutedUntil: number
+  hidesReads: boolean
+}
+
+/** A connected user, as memberships see them. */
+export interface MemberOwner {
+  /** Set while one of the user's sessions wants to know what is unread. */
+  counter: Counter | undefined
+}
+
+/** Follows what is unread for one user. */
+export interface Counter {
+  /** An entry of the member's room; they may come twice or out of order. */
+  announced(member: Member, entry: Entry): void
+  /** A membership has begun; entries may have come before it was known. */
+  joined(member: Member): void
+  /** The membership has ended. */
+  left(member: Member): void
 }
 
 /** A session, as its positions see it. */
@@ -35,6 +61,8 @@ export interface Listener {
   offer(position: Position, delivery: Delivery): void
   /** Hears that a position of its own moved. */
   moved(position: Position): void
+  /** Hears that a position was acknowledged further, and is not noted. */
+  acknowledged(position: Position): void
 }
 
 /** `acked ≤ sent ≤ room.head`. Entries go out strictly by `sent + 1`. */
@@ -51,6 +79,10 @@ export class Position implements CursorSource {
   readonly resentUntil: number
   /** Deliveries of this position in the session's window. */
   unacknowledged = 0
+  /** The newest entry of another user that was sent at QoS 1; 0 for none. */
+  foreignSent = 0
+  /** Whether somebody has noted to look how far this was acknowledged. */
+  isNoted = false
 
   constructor(
     session: Listener,

@@ -3,10 +3,10 @@
 
 import type { Conversation, Entry } from '../../protocol/entry.ts'
 import type { ConversationStore, Membership } from '../conversations/ports.ts'
-import type { Member, Room } from './room.ts'
+import type { Member, MemberOwner, Room } from './room.ts'
 import type { Session } from './session.ts'
 
-export interface ConnectedUser {
+export interface ConnectedUser extends MemberOwner {
   readonly user: string
   readonly memberships: Map<string, Member>
   readonly sessions: Set<Session>
@@ -27,6 +27,8 @@ export interface Roster {
   get(user: string): ConnectedUser | undefined
   /** The room an entry was stored in, with its head raised; undefined when nobody is there. */
   roomOf(entry: Entry): Room | undefined
+  /** The room of a conversation; undefined when nobody is there. */
+  room(conversation: string): Room | undefined
   /** Ends a membership at once; undefined when a connected user had none. */
   remove(conversation: string, user: string): Member | undefined
   /** Reads one membership of a connected user again. Tells what changed: a member who is new, or
@@ -46,11 +48,14 @@ export function makeRoster(store: ConversationStore): Roster {
   const rooms = makeRooms()
 
   const add = (guest: Guest, membership: Membership): Member => {
-    const { joinedSeq } = membership
+    const { joinedSeq, delivered, read, mutedUntil, hidesReads } = membership
     const room = rooms.open(membership)
-    const member: Member = { user: guest.user, room, joinedSeq, active: true }
+    const marks = { delivered, read, mutedUntil, hidesReads }
+    const { user } = guest
+    const member: Member = { user, room, joinedSeq, active: true, owner: guest, ...marks }
     room.members.add(member)
     guest.memberships.set(membership.conversation.id, member)
+    guest.counter?.joined(member)
     return member
   }
 
@@ -59,16 +64,16 @@ export function makeRoster(store: ConversationStore): Roster {
     guest.memberships.delete(member.room.conversation.id)
     for (const session of guest.sessions) session.ignore(member.room)
     rooms.leave(member)
+    guest.counter?.left(member)
   }
 
   const arrive = (user: string): Guest => {
-    const memberships = new Map<string, Member>()
     const loaded = rooms.watch(async () => {
       const found = await store.membershipsOf(user)
       for (const membership of found) add(guest, membership)
     })
     const refreshed = loaded.catch(ignore)
-    const guest: Guest = { user, memberships, sessions: new Set(), holds: 0, loaded, refreshed }
+    const guest: Guest = { ...makeConnectedUser(user), holds: 0, loaded, refreshed }
     guests.set(user, guest)
     return guest
   }
@@ -97,6 +102,7 @@ export function makeRoster(store: ConversationStore): Roster {
     leave,
     get: (user) => guests.get(user),
     roomOf: rooms.of,
+    room: rooms.get,
     remove(conversation, user) {
       const guest = guests.get(user)
       const member = guest?.memberships.get(conversation)
@@ -126,6 +132,10 @@ export function makeRoster(store: ConversationStore): Roster {
   }
 }
 
+function makeConnectedUser(user: string): ConnectedUser {
+  return { user, memberships: new Map(), sessions: new Set(), counter: undefined }
+}
+
 /** The rooms, and the heads of those that are being entered: what is announced between the store's
  * answer about a conversation and the entering of its room must not be missed. */
 function makeRooms() {
@@ -144,10 +154,12 @@ function makeRooms() {
         if (--watchers === 0) announced.clear()
       }
     },
-    open({ conversation, head }: Membership): Room {
+    get: (conversation: string): Room | undefined => rooms.get(conversation),
+    open({ conversation, head, members }: Membership): Room {
       const { id } = conversation
       const room = rooms.get(id) ?? makeRoom(conversation)
       rooms.set(id, room)
+      room.memberCount = members
       room.head = Math.max(room.head, head, announced.get(id) ?? 0)
       return room
     },
@@ -167,7 +179,7 @@ function makeRooms() {
 }
 
 function makeRoom(conversation: Conversation): Room {
-  return { conversation, head: 0, positions: new Set(), members: new Set() }
+  return { conversation, memberCount: 0, head: 0, positions: new Set(), members: new Set() }
 }
 
 function ignore(): void {}

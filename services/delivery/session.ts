@@ -28,6 +28,10 @@ export interface SessionParts {
   readonly readFailed: (error: unknown) => void
   /** Told when everything that was missed was sent; false if the device does not listen to that. */
   readonly caughtUp: (session: Session) => boolean
+  /** Told when the session has started. */
+  readonly started: (session: Session) => void
+  /** Told, once until `isNoted` is false again, that a position was acknowledged further. */
+  readonly acknowledged: (position: Position) => void
 }
 
 interface Identity {
@@ -76,7 +80,9 @@ export class Session implements Listener {
 
   /** The client knows that it is connected: deliveries may begin. */
   start(): void {
-    if (this.state === 'starting') this.#proceed()
+    if (this.state !== 'starting') return
+    this.#proceed()
+    this.#parts.started(this)
   }
 
   /** Listens to a room from a position on; `sent` is how far an earlier connection was sent it. */
@@ -184,6 +190,11 @@ export class Session implements Listener {
     if (this.durable && position.isCurrent()) this.#parts.cursors.moved(position)
   }
 
+  acknowledged(position: Position): void {
+    position.isNoted = true
+    this.#parts.acknowledged(position)
+  }
+
   #hasRoom(): boolean {
     return this.#window.free() > 0 && this.link.unsentBytes() < this.#options.windowBytesMax
   }
@@ -192,8 +203,10 @@ export class Session implements Listener {
     const { seq } = delivery.entry
     const packetId = position.qos === 0 ? 0 : this.#window.take(position, seq)
     position.sent = seq
-    if (packetId > 0) position.unacknowledged++
-    else if (position.unacknowledged === 0) position.acked = seq
+    if (packetId > 0) {
+      position.unacknowledged++
+      if (delivery.entry.from !== this.user) position.foreignSent = seq
+    } else if (position.unacknowledged === 0) position.acked = seq
     // That it was sent is worth remembering too: it decides about DUP.
     this.moved(position)
     const dup = packetId > 0 && seq <= position.resentUntil
@@ -277,4 +290,5 @@ function released(position: Position, seq: number): void {
   position.unacknowledged--
   position.acked = position.unacknowledged === 0 ? position.sent : Math.max(position.acked, seq)
   position.session.moved(position)
+  if (!position.isNoted) position.session.acknowledged(position)
 }

@@ -22,6 +22,11 @@ export interface Subscriptions {
   messageQos(conversation: Conversation): Qos | undefined
   /** Whether the session listens to that leaf below its user's `u/<me>/`. */
   hasUserLeaf(leaf: Leaf): boolean
+  /** Whether the session listens to that leaf of a conversation: below `g/<group>/`, or for a
+   * direct one below `u/<me>/`. */
+  hasLeaf(conversation: Conversation, leaf: Leaf): boolean
+  /** Whether it listens to that leaf of any conversation. */
+  hasAnyLeaf(leaf: Leaf): boolean
 }
 
 type Qos = Subscription['qos']
@@ -31,6 +36,8 @@ interface Coverage {
   readonly userLeaves: Map<string, Qos>
   /** QoS of messages by group; `+` for all groups. */
   readonly groups: Map<string, Qos>
+  /** Groups by leaf, `+` and `#` among them. */
+  readonly groupLeaves: Map<string, Set<string>>
 }
 
 /** Makes the subscriptions of a session of `user`. Filters of other users match nothing. */
@@ -47,6 +54,11 @@ export function makeSubscriptions(user: string, initial: readonly Subscription[]
   const covered = (): Coverage => {
     coverage ??= cover(user, held.values())
     return coverage
+  }
+
+  const hasUserLeaf = (leaf: Leaf): boolean => {
+    const { userLeaves } = covered()
+    return userLeaves.has(leaf) || userLeaves.has('#')
   }
 
   return {
@@ -68,15 +80,27 @@ export function makeSubscriptions(user: string, initial: readonly Subscription[]
         ? higher(userLeaves.get('msg'), userLeaves.get('#'))
         : higher(groups.get('+'), groups.get(conversation.group))
     },
-    hasUserLeaf(leaf) {
-      const { userLeaves } = covered()
-      return userLeaves.has(leaf) || userLeaves.has('#')
+    hasUserLeaf,
+    hasAnyLeaf(leaf) {
+      const { groupLeaves } = covered()
+      return hasUserLeaf(leaf) || groupLeaves.has(leaf) || groupLeaves.has('#')
+    },
+    hasLeaf(conversation, leaf) {
+      if (conversation.kind === 'direct') return hasUserLeaf(leaf)
+      const { groupLeaves } = covered()
+      return [groupLeaves.get(leaf), groupLeaves.get('#')].some(
+        (groups) => groups?.has('+') || groups?.has(conversation.group),
+      )
     },
   }
 }
 
 function cover(user: string, subscriptions: Iterable<Subscription>): Coverage {
-  const coverage: Coverage = { userLeaves: new Map(), groups: new Map() }
+  const coverage: Coverage = {
+    userLeaves: new Map(),
+    groups: new Map(),
+    groupLeaves: new Map(),
+  }
   for (const { filter: text, qos } of subscriptions) {
     const filter = parseChatFilter(text)
     if (filter !== undefined) add(coverage, user, { filter, qos })
@@ -85,15 +109,17 @@ function cover(user: string, subscriptions: Iterable<Subscription>): Coverage {
 }
 
 function add(
-  { userLeaves, groups }: Coverage,
+  { userLeaves, groups, groupLeaves }: Coverage,
   user: string,
   { filter, qos }: { readonly filter: ChatFilter; readonly qos: Qos },
 ): void {
   if (filter.kind === 'user') {
     if (filter.user === user) raise(userLeaves, filter.leaf, qos)
-  } else if (filter.leaf === '#' || filter.leaf === 'msg') {
-    raise(groups, filter.group, qos)
+    return
   }
+  const { group, leaf } = filter
+  groupLeaves.set(leaf, (groupLeaves.get(leaf) ?? new Set()).add(group))
+  if (leaf === '#' || leaf === 'msg') raise(groups, group, qos)
 }
 
 function raise(levels: Map<string, Qos>, key: string, qos: Qos): void {

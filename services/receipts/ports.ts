@@ -1,5 +1,7 @@
 // What receipts and unread counts need of a store.
 
+import type { DeviceName } from '../delivery/ports.ts'
+
 /** A member's watermarks, to be raised. `joinedSeq` tells the membership from one before it. */
 export interface MarkUpdate {
   readonly conversation: string
@@ -32,17 +34,10 @@ export interface Tally {
   readonly read: number
 }
 
-interface DeviceName {
-  readonly user: string
-  readonly device: string
-}
-
 export interface ReceiptStore {
   /** Raises watermarks in one transaction; `read` raises `delivered` too. A watermark never moves
    * down; one of a membership that has ended is skipped. */
   raise(marks: readonly MarkUpdate[]): Promise<void>
-  /** Notes that durable devices were here until now; unknown ones are skipped. */
-  seen(devices: readonly DeviceName[]): Promise<void>
   count(range: CountRange): Promise<number>
   /** The watermarks of all members, ordered by user, at most `limit`. */
   marksOf(conversation: string, limit: number): Promise<readonly VisibleMark[]>

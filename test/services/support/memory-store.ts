@@ -243,7 +243,6 @@ function receiptStore(
         member.read = Math.max(member.read, read)
       }
     },
-    seen: async () => check(),
     async count({ conversation, user, after, through }) {
       check()
       const entries = rooms.get(conversation)?.entries.slice(after, through) ?? []

@@ -1,0 +1,104 @@
+// Receipts and unread counts, put together: what the engine tells goes to the watermarks and the
+// ledgers, and what they have to say goes out at one pace.
+
+import type { Clock } from '../../protocol/clock.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import type { MembershipChange } from '../conversations/conversations.ts'
+import type { ConversationStore } from '../conversations/ports.ts'
+import type { Engine, Watch } from '../delivery/engine.ts'
+import type { ReceiptStore } from './ports.ts'
+import { makeReports, type Reports } from './report.ts'
+import { makeTick } from './tick.ts'
+import { makeTyping, type Typing } from './typing.ts'
+import { makeUnread, type Unread } from './unread.ts'
+import { makeWatermarks, type Watermarks } from './watermarks.ts'
+
+export interface Receipts
+  extends Pick<Reports, 'report'>,
+    Pick<Unread, 'list' | 'mute'>,
+    Pick<Watermarks, 'read'> {
+  /** What the engine tells; to be given to it when it is made. */
+  readonly watch: Watch
+  readonly typing: Typing
+  /** A user hides what was read, or does not any more. */
+  hides(user: string, hidesReads: boolean): void
+  /** The number of members of a conversation may have changed. */
+  membershipChanged(change: MembershipChange): Promise<void>
+  /** Writes what devices have acknowledged until now. */
+  settle(): Promise<void>
+  /** Writes what is left; nothing is announced any more. */
+  close(): Promise<void>
+}
+
+interface ReceiptsParts {
+  readonly engine: Engine
+  readonly store: ReceiptStore
+  readonly conversations: ConversationStore
+  /** Does store work, waiting while the store fails as a message does. */
+  readonly attempt: <Result>(work: () => Promise<Result>) => Promise<Result>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+interface ReceiptsOptions {
+  /** Shortest time between two announcements of one member in one conversation, ms. */
+  readonly receiptIntervalMs: number
+  /** Most members of a conversation in which receipts and typing are announced. */
+  readonly receiptMembersMax: number
+  /** How often `delivered` is written, ms. After a crash what was not is known again with the next
+   * acknowledgement or read mark. */
+  readonly receiptFlushMs?: number
+}
+
+const flushMsDefault = 5000
+
+export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Receipts {
+  const { engine, conversations } = parts
+  const { receiptMembersMax: membersMax, receiptFlushMs: flushMs = flushMsDefault } = options
+  const tick = makeTick(() => {
+    watermarks.announce()
+    unread.push()
+  }, options.receiptIntervalMs)
+  const unread = makeUnread({ ...parts, changed: tick.ask })
+  const watermarks = makeWatermarks(
+    { ...parts, moved: tick.ask, readMoved: unread.readMoved },
+    { membersMax, flushMs },
+  )
+  const reports = makeReports({ ...parts, watermarks }, { membersMax })
+
+  return {
+    watch: {
+      acknowledged: watermarks.acknowledged,
+      started(session) {
+        unread.listens(session)
+        reports.catchUp(session)
+      },
+      subscribed: unread.listens,
+      async gone(user) {
+        unread.gone(user)
+        await watermarks.settle(user.memberships.values())
+      },
+    },
+    typing: makeTyping(parts, { membersMax }),
+    read: watermarks.read,
+    report: reports.report,
+    list: unread.list,
+    mute: unread.mute,
+    hides(user, hidesReads) {
+      for (const member of engine.user(user)?.memberships.values() ?? []) {
+        member.hidesReads = hidesReads
+      }
+    },
+    async membershipChanged({ conversation }) {
+      const [someone] = engine.room(conversation)?.members ?? []
+      if (someone === undefined) return
+      const membership = await conversations.membership(conversation, someone.user)
+      if (membership !== undefined) someone.room.memberCount = membership.members
+    },
+    settle: watermarks.settleAll,
+    async close() {
+      tick.close()
+      await watermarks.close()
+    },
+  }
+}

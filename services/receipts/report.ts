@@ -1,0 +1,116 @@
+// How far a conversation has come, for who asks or comes back: over HTTP, and to a device that was
+// away while receipts were announced.
+
+import { Refusal } from '../../protocol/errors.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import { makeReceipt } from '../../protocol/notices.ts'
+import type { ConversationStore } from '../conversations/ports.ts'
+import type { Engine } from '../delivery/engine.ts'
+import type { Member } from '../delivery/room.ts'
+import type { Session } from '../delivery/session.ts'
+import { makeTurns } from '../delivery/turns.ts'
+import type { ReceiptStore, Tally, VisibleMark } from './ports.ts'
+import type { Watermarks } from './watermarks.ts'
+
+export interface Report extends Tally {
+  readonly seq: number
+  /** The other members, ordered by user; absent in a conversation of many. */
+  readonly list?: readonly VisibleMark[]
+  /** How far the asker's own durable devices are, ordered by device. */
+  readonly devices: readonly { readonly device: string; readonly acked: number }[]
+}
+
+export interface Reports {
+  /** How far the entry at `seq` (the newest, if absent) has come. Throws `Refusal('not-found')`
+   * when the user is not a member. */
+  report(request: {
+    readonly user: string
+    readonly conversation: string
+    readonly seq?: number | undefined
+  }): Promise<Report>
+  /** Tells a device that is back what the others have received and read while it was away. */
+  catchUp(session: Session): void
+}
+
+interface ReportsParts {
+  readonly engine: Pick<Engine, 'user' | 'room' | 'notifySession'>
+  readonly store: Pick<ReceiptStore, 'tally' | 'marksOf' | 'changedFor' | 'devicesIn'>
+  readonly conversations: Pick<ConversationStore, 'membership'>
+  readonly watermarks: Pick<Watermarks, 'settle'>
+  readonly logger: Logger
+}
+
+interface ReportsOptions {
+  /** Most members of a conversation whose receipts are told one by one. */
+  readonly membersMax: number
+}
+
+/** Most receipts a device gets when it comes back. */
+const catchUpMax = 500
+/** How much longer than it was noted a device may have been away: a connection that is dead is not
+ * noticed at once, and what is sent to it then is lost. */
+const slackMs = 600_000
+const catchUpsPerTurn = 4
+
+export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions): Reports {
+  const { engine, store, conversations, watermarks } = parts
+  const turns = makeTurns(catchUpsPerTurn)
+
+  const ownDevices = async (conversation: string, user: string) => {
+    const acked = new Map<string, number>()
+    for (const cursor of await store.devicesIn(conversation, user)) {
+      acked.set(cursor.device, cursor.acked)
+    }
+    const room = engine.room(conversation)
+    for (const { device, durable, positions } of engine.user(user)?.sessions ?? []) {
+      const position = room && positions.get(room)
+      if (durable && position) acked.set(device, position.acked)
+    }
+    const devices = [...acked].map(([device, acked]) => ({ device, acked }))
+    return devices.sort((a, b) => (a.device < b.device ? -1 : 1))
+  }
+
+  const tellChanges = async (session: Session) => {
+    await turns()
+    const guest = engine.user(session.user)
+    if (guest === undefined) return
+    // What is known and not stored yet was announced before the device was there.
+    await watermarks.settle(othersOf(guest.memberships.values(), membersMax))
+    const changes = await store.changedFor(session, { membersMax, slackMs, limit: catchUpMax })
+    for (const { conversation: id, user, ...mark } of changes) {
+      const member = guest.memberships.get(id)
+      if (member === undefined) continue
+      const { conversation } = member.room
+      const payload = JSON.stringify(makeReceipt(conversation, user, mark))
+      engine.notifySession(session, { conversation, leaf: 'receipt' }, payload)
+    }
+  }
+
+  return {
+    async report({ user, conversation, seq: asked }) {
+      const membership = await conversations.membership(conversation, user)
+      if (membership === undefined) throw new Refusal('not-found')
+      await watermarks.settle(engine.room(conversation)?.members ?? [])
+      const seq = asked ?? membership.head
+      const tally = await store.tally({ conversation, user, seq })
+      const devices = await ownDevices(conversation, user)
+      if (membership.members > membersMax) return { seq, ...tally, devices }
+      const marks = await store.marksOf(conversation, membersMax)
+      return { seq, ...tally, list: marks.filter((mark) => mark.user !== user), devices }
+    },
+    catchUp(session) {
+      if (!session.durable || !session.subscriptions.hasAnyLeaf('receipt')) return
+      tellChanges(session).catch((err: unknown) => {
+        parts.logger.debug({ err }, 'receipts could not be read for a device that is back')
+      })
+    },
+  }
+}
+
+/** The other connected members of a user's small conversations. */
+function* othersOf(memberships: Iterable<Member>, membersMax: number): Iterable<Member> {
+  for (const { user, room } of memberships) {
+    if (room.memberCount > membersMax) continue
+    for (const other of room.members) if (other.user !== user) yield other
+  }
+}

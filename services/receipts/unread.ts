@@ -1,0 +1,131 @@
+// Unread: how much each user has not read, pushed to connected users who want to know, and answered
+// to whoever asks. An absent user costs nothing.
+
+import type { Clock } from '../../protocol/clock.ts'
+import { Refusal } from '../../protocol/errors.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import type { ConversationStore, Membership } from '../conversations/ports.ts'
+import type { Engine } from '../delivery/engine.ts'
+import type { Member } from '../delivery/room.ts'
+import type { ConnectedUser } from '../delivery/roster.ts'
+import type { Session } from '../delivery/session.ts'
+import { makeTurns } from '../delivery/turns.ts'
+import { makeCountEntries } from './counting.ts'
+import { Ledger } from './ledger.ts'
+import type { ReceiptStore } from './ports.ts'
+
+/** A conversation with what its member has not read. */
+export interface UnreadConversation extends Membership {
+  readonly unread: number
+}
+
+interface UnreadList {
+  /** The sum over the conversations that are not muted now. */
+  readonly badge: number
+  /** All conversations of the user, ordered by id. */
+  readonly conversations: readonly UnreadConversation[]
+}
+
+export interface Unread {
+  /** A session is there, or has other subscriptions: its user is told if it listens. */
+  listens(session: Session): void
+  gone(user: ConnectedUser): void
+  readMoved(member: Member): void
+  /** Sends the events that are owed. */
+  push(): void
+  /** Counted in the store; exact for the moment at which it was asked. */
+  list(user: string): Promise<UnreadList>
+  /** Mutes a conversation until a time, ms since the epoch; null ends it. Throws
+   * `Refusal('not-found')` when the user is not a member. */
+  mute(request: {
+    readonly user: string
+    readonly conversation: string
+    readonly until: number | null
+  }): Promise<void>
+}
+
+export interface UnreadParts {
+  readonly engine: Pick<Engine, 'user' | 'notify'>
+  readonly store: Pick<ReceiptStore, 'count'>
+  readonly conversations: Pick<ConversationStore, 'membershipsOf' | 'mute'>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Told that there may be something to push. */
+  readonly changed: () => void
+}
+
+/** Pieces that are counted in one turn of the event loop, for all users together. */
+const countsPerTurn = 2
+
+export function makeUnread(parts: UnreadParts): Unread {
+  const { engine, conversations, clock, changed } = parts
+  const ledgers = new Map<string, Ledger>()
+  /** Users with something to be told. */
+  const waiting = new Set<string>()
+  const count = makeCountEntries(parts.store, makeTurns(countsPerTurn))
+
+  const open = (guest: ConnectedUser) => {
+    const { user, memberships } = guest
+    const ledger = new Ledger({
+      memberships,
+      clock,
+      count,
+      changed() {
+        waiting.add(user)
+        changed()
+      },
+      failed: (err) => parts.logger.debug({ err }, 'what is unread waits for the store'),
+    })
+    ledgers.set(user, ledger)
+    guest.counter = ledger
+  }
+
+  const withUnread = async (user: string, membership: Membership) => {
+    const { conversation, joinedSeq, read, head } = membership
+    const range = { conversation: conversation.id, user, after: Math.max(read, joinedSeq) }
+    return { ...membership, unread: await count({ ...range, through: head }) }
+  }
+
+  return {
+    listens({ user, subscriptions }) {
+      const guest = engine.user(user)
+      if (guest === undefined || guest.counter !== undefined) return
+      if (subscriptions.hasUserLeaf('event')) open(guest)
+    },
+    gone(guest) {
+      if (guest.counter === undefined) return
+      guest.counter = undefined
+      ledgers.get(guest.user)?.close()
+      ledgers.delete(guest.user)
+      waiting.delete(guest.user)
+    },
+    readMoved: (member) => ledgers.get(member.user)?.read(member),
+    push() {
+      const users = [...waiting]
+      waiting.clear()
+      for (const user of users) {
+        for (const event of ledgers.get(user)?.takeEvents() ?? []) {
+          engine.notify(user, 'event', event)
+        }
+      }
+    },
+    async list(user) {
+      const counted: UnreadConversation[] = []
+      for (const membership of await conversations.membershipsOf(user)) {
+        counted.push(await withUnread(user, membership))
+      }
+      const now = clock()
+      const badge = counted.reduce((sum, it) => sum + (it.mutedUntil > now ? 0 : it.unread), 0)
+      return { badge, conversations: counted }
+    },
+    async mute({ user, conversation, until }) {
+      const mutedUntil = until !== null && until > clock() ? until : 0
+      if (!(await conversations.mute(conversation, user, mutedUntil)))
+        throw new Refusal('not-found')
+      const member = engine.user(user)?.memberships.get(conversation)
+      if (member === undefined) return
+      member.mutedUntil = mutedUntil
+      ledgers.get(user)?.muted(member)
+    },
+  }
+}
