@@ -6,6 +6,7 @@ import type { Routes } from '../services/access/routes.ts'
 import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
+import type { Receipts } from '../services/receipts/receipts.ts'
 import type { Postman } from './edge/outbox.ts'
 import type { Retransmissions } from './retransmissions.ts'
 
@@ -36,6 +37,7 @@ export interface BrokerContext {
   readonly log: Log
   readonly releases: Releases
   readonly routes: Routes
+  readonly receipts: Pick<Receipts, 'read' | 'typing'>
   /** Verifies a token and that its user exists; throws `Refusal`. */
   readonly identify: (token: string) => Promise<Identity>
   readonly aedes: Aedes

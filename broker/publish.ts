@@ -7,8 +7,10 @@ import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { readPublish } from './edge/packets.ts'
 import { isRepeated } from './exactly-once.ts'
+import { handleRead } from './mark-read.ts'
 import { handleMessage, rememberedRoute } from './message.ts'
 import { handleSync } from './sync.ts'
+import { handleTyping } from './typing.ts'
 
 /** Takes a PUBLISH. Throws `FatalPacket` when it ends the connection. */
 export function handlePublish(connection: Connection, frame: Frame): void {
@@ -19,8 +21,10 @@ export function handlePublish(connection: Connection, frame: Frame): void {
   if (member !== undefined) return handleMessage(connection, packet, member)
   const topic = parsePublishTopic(packet.topic)
   if (topic.kind === 'malformed') throw new FatalPacket(topic.reason)
-  if ((topic.kind === 'direct' || topic.kind === 'group') && topic.leaf === 'msg') {
-    return handleMessage(connection, packet, topic)
+  if (topic.kind === 'direct' || topic.kind === 'group') {
+    if (topic.leaf === 'msg') return handleMessage(connection, packet, topic)
+    if (topic.leaf === 'read') return handleRead(connection, packet, topic)
+    return handleTyping(connection, packet, topic)
   }
   if (topic.kind === 'sync') return handleSync(connection, packet, topic.user)
   refuse(connection, packet, { code: 'unknown-topic' })

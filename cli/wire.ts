@@ -14,6 +14,7 @@ import { Refusal } from '../protocol/errors.ts'
 import { makeRoutes } from '../services/access/routes.ts'
 import { makeAccounts } from '../services/auth/accounts.ts'
 import { makePasswords } from '../services/auth/passwords.ts'
+import { makeUserSettings } from '../services/auth/settings.ts'
 import type { Tokens } from '../services/auth/tokens.ts'
 import { makeTokens } from '../services/auth/tokens.ts'
 import type { MembershipChange } from '../services/conversations/conversations.ts'
@@ -24,6 +25,7 @@ import { makeHttp } from '../services/http/http.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
 import { makeReleases } from '../services/log/releases.ts'
+import { makeReceipts } from '../services/receipts/receipts.ts'
 import type { Administration } from './administration-port.ts'
 import { makeBareServer } from './bare-server.ts'
 import type { ListenAddress } from './server-file.ts'
@@ -80,7 +82,10 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
   chat = made
   closing.push(
     () => made.health.close(),
+    () => made.receipts.close(),
     () => made.engine.close(),
+    // In bulk, before the engine closes one session after the other.
+    () => made.receipts.settle(),
   )
   const foundation: Foundation = { settings, logger, store, tokens, chat: made, closing }
   const httpServer = await makeHttpDoor(foundation)
@@ -115,6 +120,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
     }
     try {
       await log.attempt(tell)
+      await log.attempt(() => receipts.membershipChanged(change))
     } catch (err) {
       logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
     }
@@ -126,6 +132,12 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
       log: store.log,
       logger,
       clock: systemClock,
+      watch: {
+        acknowledged: (position) => receipts.watch.acknowledged(position),
+        started: (session) => receipts.watch.started(session),
+        subscribed: (session) => receipts.watch.subscribed(session),
+        gone: (user) => receipts.watch.gone(user),
+      },
     },
     settings,
   )
@@ -139,15 +151,28 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
       waitMs: settings.appendWaitMs,
     },
   )
+  const receipts = makeReceipts(
+    {
+      engine,
+      store: store.receipts,
+      conversations: store.conversations,
+      attempt: log.attempt,
+      clock: systemClock,
+      logger,
+    },
+    settings,
+  )
   const conversations = makeConversations({
     store: store.conversations,
     announce: (change) => void follow(change),
+    renamed: engine.renamed,
     random: randomBytes,
   })
   return {
     engine,
     log,
     releases: makeReleases({ store: store.log, attempt: log.attempt, logger }),
+    receipts,
     conversations,
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
     health: makeHealth({
@@ -194,6 +219,8 @@ async function makeApi({ settings, logger, store, tokens, chat }: Foundation): P
     accounts: makeAccounts({ users: store.users, tokens, passwords: makePasswords() }),
     tokens,
     conversations: chat.conversations,
+    receipts: chat.receipts,
+    settings: makeUserSettings({ users: store.users, hides: chat.receipts.hides }),
     readLog: chat.log.read,
     health: () => {
       const reasons = chat.health.reasons()
@@ -222,6 +249,7 @@ export async function openLocalAdministration(settings: Settings): Promise<Admin
   const conversations = makeConversations({
     store: store.conversations,
     announce: () => {},
+    renamed: () => {},
     random: randomBytes,
   })
   return {

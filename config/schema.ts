@@ -128,6 +128,17 @@ const settingsSchema = Type.Object(
       [60, 2_592_000, 315_360_000],
       'How long a durable device may stay away before its subscriptions and cursors go.',
     ),
+    receiptIntervalMs: count(
+      'ms',
+      [10, 250, 60_000],
+      'Shortest time between two receipts of one member, or two unread events, per conversation.',
+    ),
+    receiptMembersMax: count(
+      'members',
+      [0, 32, 1000],
+      'Most members of a group in which receipts and typing are announced; above it receipts are ' +
+        'counts, on request.',
+    ),
     drainTimeoutMs: count('ms', [0, 5000, hour], 'Longest wait for pending work when stopping.'),
   },
   { additionalProperties: false },

@@ -27,6 +27,9 @@ export type PublishTopic =
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed'; readonly reason: string }
 
+/** A topic of a conversation. */
+export type ConversationTopic = Extract<PublishTopic, { readonly leaf: PublishLeaf }>
+
 const other: PublishTopic = { kind: 'other' }
 const plain: PublishTopic = { kind: 'plain' }
 

@@ -4,7 +4,7 @@
 import type { ErrorCode } from '../../protocol/errors.ts'
 import { Refusal } from '../../protocol/errors.ts'
 import { directConversation, groupConversation } from '../../protocol/ids.ts'
-import type { PublishTopic } from '../../protocol/topics.ts'
+import type { ConversationTopic, PublishTopic } from '../../protocol/topics.ts'
 import type { Conversations } from '../conversations/conversations.ts'
 import type { Engine } from '../delivery/engine.ts'
 import type { Member } from '../delivery/room.ts'
@@ -18,6 +18,9 @@ export interface Routes {
   /** Where a publish of the session goes. A promise only when the store must be asked; it rejects
    * with `StoreFailure`. */
   resolve(session: Session, topic: PublishTopic): Route | Promise<Route>
+  /** The user's membership in the conversation of a topic, from memory; undefined when there is
+   * none. Makes nothing. */
+  find(session: Session, topic: ConversationTopic): Member | undefined
 }
 
 interface RoutesParts {
@@ -53,6 +56,13 @@ export function makeRoutes({ engine, conversations, attempt }: RoutesParts): Rou
   }
 
   return {
+    find: (session, topic) =>
+      engine.member(
+        session,
+        topic.kind === 'group'
+          ? groupConversation(topic.group)
+          : directConversation(session.user, topic.peer),
+      ),
     resolve(session, topic) {
       switch (topic.kind) {
         case 'group': {

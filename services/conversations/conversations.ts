@@ -45,8 +45,13 @@ export interface Conversations {
   /** Removes a member; owners and admins may, and everyone themself. An admin cannot remove an
    * owner. Throws a Refusal: `not-found`, `not-authorized`, `last-owner`, `invalid-request`. */
   removeMember(request: MemberRequest): Promise<void>
-  /** Everything the user is a member of, ordered by the conversation's id. */
-  list(user: string): Promise<readonly Membership[]>
+  /** Gives a group another title; owners and admins may. Throws a Refusal: `not-found`,
+   * `not-authorized`, `invalid-request`. */
+  renameGroup(request: {
+    readonly by: Actor
+    readonly group: string
+    readonly title: string
+  }): Promise<GroupConversation>
   /** The direct conversation of two users, made when it is not there; tells nobody. Throws
    * `Refusal('unknown-user')`. */
   direct(a: string, b: string): Promise<Conversation>
@@ -58,12 +63,14 @@ export interface ConversationsParts {
   readonly store: ConversationStore
   /** Called after each committed change, in the order of the changes of one call. */
   readonly announce: (change: MembershipChange) => void
+  /** Called after a group got another title. */
+  readonly renamed: (conversation: Conversation) => void
   /** Returns so many random bytes, as `crypto.randomBytes` does. */
   readonly random: (bytes: number) => Buffer
 }
 
 export function makeConversations(parts: ConversationsParts): Conversations {
-  const { store, announce, random } = parts
+  const { store, announce, renamed, random } = parts
 
   async function createGroup(request: GroupRequest): Promise<GroupConversation> {
     const group = request.group ?? random(12).toString('base64url')
@@ -110,11 +117,21 @@ export function makeConversations(parts: ConversationsParts): Conversations {
     announce({ kind: 'left', conversation: id, user })
   }
 
+  const renameGroup: Conversations['renameGroup'] = async ({ by, group, title }) => {
+    if (!isId(group)) throw invalid('The group id is not valid.')
+    checkTitle(title)
+    await checkMayManage(store, group, by)
+    if (!(await store.renameGroup(group, title))) throw new Refusal('not-found')
+    const conversation = { kind: 'group', id: groupConversation(group), group, title } as const
+    renamed(conversation)
+    return conversation
+  }
+
   return {
     createGroup,
+    renameGroup,
     addMember,
     removeMember,
-    list: (user) => store.membershipsOf(user),
     membership: (conversation, user) => store.membership(conversation, user),
     async direct(a, b) {
       const conversation = isId(a) && isId(b) ? await store.ensureDirect(a, b) : undefined
@@ -141,13 +158,17 @@ async function checkMayManage(
 
 function checkGroup(group: string, title: string, members: readonly string[]): void {
   if (!isId(group)) throw invalid('The group id is not valid.')
-  if (title.length > titleLengthMax) {
-    throw invalid(`A title has at most ${titleLengthMax} characters.`)
-  }
+  checkTitle(title)
   if (members.length > groupMembersAtOnceMax) {
     throw invalid(`At most ${groupMembersAtOnceMax} members can be named at once.`)
   }
   if (!members.every(isId)) throw invalid('A member is not a valid user id.')
+}
+
+function checkTitle(title: string): void {
+  if (title.length > titleLengthMax) {
+    throw invalid(`A title has at most ${titleLengthMax} characters.`)
+  }
 }
 
 function checkIds(group: string, user: string): void {

@@ -1,5 +1,5 @@
-// Writing behind: collects things that changed and writes them in bulk. A crash forgets at most what
-// changed since the last write.
+// Writing behind: collects things that changed and writes them in bulk. A crash forgets at most
+// what changed since the last write.
 
 import type { Logger } from '../../protocol/logger.ts'
 

@@ -10,9 +10,11 @@ import type {
 } from 'fastify'
 import type { Logger } from 'pino'
 import type { Accounts } from '../auth/accounts.ts'
+import type { UserSettingsService } from '../auth/settings.ts'
 import type { Tokens } from '../auth/tokens.ts'
 import type { Conversations } from '../conversations/conversations.ts'
 import type { LogStore } from '../log/ports.ts'
+import type { Receipts } from '../receipts/receipts.ts'
 import type { Guards } from './guards.ts'
 
 /** Whether the server can do its work now, and if not, why; shown to whoever asks `/readyz`. */
@@ -25,6 +27,8 @@ export interface HttpDependencies {
   readonly accounts: Accounts
   readonly tokens: Pick<Tokens, 'verify' | 'jwks'>
   readonly conversations: Conversations
+  readonly receipts: Pick<Receipts, 'report' | 'list' | 'mute'>
+  readonly settings: UserSettingsService
   readonly readLog: LogStore['read']
   readonly health: () => Health
   /** The bearer token of `/v1/admin/…`. Secret. */

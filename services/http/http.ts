@@ -32,16 +32,22 @@ import { addMember } from './routes/add-member.ts'
 import { addUser } from './routes/add-user.ts'
 import { createAnyGroup } from './routes/create-any-group.ts'
 import { createGroup } from './routes/create-group.ts'
+import { getConversationReceipts } from './routes/get-conversation-receipts.ts'
 import { getHealth } from './routes/get-health.ts'
 import { getKeys } from './routes/get-keys.ts'
 import { getOpenApi } from './routes/get-openapi.ts'
 import { getReadiness } from './routes/get-readiness.ts'
+import { getSettings } from './routes/get-settings.ts'
+import { getUnread } from './routes/get-unread.ts'
 import { issueAnyToken } from './routes/issue-any-token.ts'
 import { issueToken } from './routes/issue-token.ts'
 import { listConversations } from './routes/list-conversations.ts'
 import { listMessages } from './routes/list-messages.ts'
+import { muteConversation } from './routes/mute-conversation.ts'
 import { registerUser } from './routes/register-user.ts'
 import { removeMember } from './routes/remove-member.ts'
+import { renameGroup } from './routes/rename-group.ts'
+import { updateSettings } from './routes/update-settings.ts'
 import { compileValidator } from './validation.ts'
 
 export interface HttpApi {
@@ -150,6 +156,12 @@ function addRoutes(app: HttpInstance, dependencies: HttpDependencies): void {
   removeMember(app, parts)
   listConversations(app, parts)
   listMessages(app, parts)
+  renameGroup(app, parts)
+  getConversationReceipts(app, parts)
+  muteConversation(app, parts)
+  getUnread(app, parts)
+  getSettings(app, parts)
+  updateSettings(app, parts)
   addUser(app, parts)
   issueAnyToken(app, parts)
   createAnyGroup(app, parts)

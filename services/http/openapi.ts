@@ -28,6 +28,7 @@ export function openApiOptions(
         { name: 'accounts', description: 'Users and their tokens.' },
         { name: 'groups', description: 'Groups and their members.' },
         { name: 'history', description: 'What was said.' },
+        { name: 'reading', description: 'What was received and read, and what is muted.' },
         { name: 'administration', description: 'For who holds the administrator’s token.' },
         { name: 'operation', description: 'The server itself.' },
       ],

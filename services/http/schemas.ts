@@ -24,6 +24,26 @@ export const groupId = Type.String({
   examples: ['team'],
 })
 
+export const conversationId = Type.String({ description: 'd:… or g:…', examples: ['g:team'] })
+
+export const userSettings = Type.Object(
+  {
+    readReceipts: Type.Enum(['everyone', 'nobody'], {
+      description: 'Who may see what I have read.',
+    }),
+  },
+  { description: 'What I have chosen.', examples: [{ readReceipts: 'everyone' }] },
+)
+
+/** How far the caller is in a conversation. */
+export const ownProgress = {
+  unread: Type.Integer({ description: 'Messages of others above what the caller has read.' }),
+  read: Type.Integer({ description: 'Up to which seq the caller has read; 0 when nothing.' }),
+  mutedUntil: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Until when the caller has muted it, ms since the epoch; null when not.',
+  }),
+}
+
 export const groupTitle = Type.String({ maxLength: titleLengthMax, examples: ['The team'] })
 
 export const groupMembers = Type.Array(userId, { maxItems: groupMembersAtOnceMax })
@@ -43,17 +63,22 @@ export const issuedToken = Type.Object(
   { description: 'A token for the user.', examples: [tokenExample()] },
 )
 
-export const madeGroup = Type.Object(
-  {
-    conversation: Type.String({ description: "The conversation's id." }),
-    group: groupId,
-    title: Type.String(),
-  },
-  {
-    description: 'The group was made.',
-    examples: [{ conversation: 'g:team', group: 'team', title: 'The team' }],
-  },
-)
+/** A group with its title, as an answer. */
+export function namedGroup(description: string) {
+  return Type.Object(
+    {
+      conversation: Type.String({ description: "The conversation's id." }),
+      group: groupId,
+      title: Type.String(),
+    },
+    {
+      description,
+      examples: [{ conversation: 'g:team', group: 'team', title: 'The team' }],
+    },
+  )
+}
+
+export const madeGroup = namedGroup('The group was made.')
 
 function tokenExample(): object {
   return { user: 'alice', token: 'eyJhbGciOiJFZERTQSJ9.e30.c2ln', expiresAt: 1767225600000 }
@@ -90,5 +115,13 @@ export function problems<Status extends number>(
 export function checkIdParameter(name: string, value: string): void {
   if (!isId(value)) {
     throw new Refusal('invalid-request', `The ${name} in the path is not valid: ${idRule}.`)
+  }
+}
+
+/** Throws `Refusal('invalid-request')` unless the value of a path parameter is the id of a
+ * conversation. */
+export function checkConversationParameter(id: string): void {
+  if (!/^[dg]:/.test(id) || !isId(id.slice(2))) {
+    throw new Refusal('invalid-request', 'The conversation in the path is not d:… or g:….')
   }
 }

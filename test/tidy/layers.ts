@@ -22,7 +22,8 @@ const outsideRank = 6
 const siblings: Readonly<Record<string, readonly string[]>> = {
   access: ['conversations', 'delivery'],
   delivery: ['conversations', 'log'],
-  http: ['auth', 'conversations', 'log'],
+  http: ['auth', 'conversations', 'log', 'receipts'],
+  receipts: ['conversations', 'delivery'],
 }
 
 /** The folders of the source files. */

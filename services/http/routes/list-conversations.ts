@@ -2,10 +2,10 @@
 
 import { Type } from 'typebox'
 import { peerOf } from '../../../protocol/envelope.ts'
-import type { Membership } from '../../conversations/ports.ts'
+import type { UnreadConversation } from '../../receipts/unread.ts'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
-import { groupId, problems, userId } from '../schemas.ts'
+import { groupId, ownProgress, problems, userId } from '../schemas.ts'
 
 const conversation = Type.Object({
   id: Type.String({ description: 'Begins with d: or g:.' }),
@@ -16,12 +16,10 @@ const conversation = Type.Object({
   role: Type.Enum(['owner', 'admin', 'member']),
   joinedSeq: Type.Integer({ description: 'Entries above this seq are the caller’s to see.' }),
   head: Type.Integer({ description: 'The seq of the newest entry; 0 when there is none.' }),
+  ...ownProgress,
 })
 
-export function listConversations(
-  app: HttpInstance,
-  { conversations, requireUser }: RouteParts,
-): void {
+export function listConversations(app: HttpInstance, { receipts, requireUser }: RouteParts): void {
   app.get('/v1/conversations', {
     onRequest: requireUser,
     schema: {
@@ -43,17 +41,19 @@ export function listConversations(
     },
     handler: async (request, reply) => {
       const user = userOf(request)
-      const memberships = await conversations.list(user)
-      return reply
-        .code(200)
-        .send({ conversations: memberships.map((membership) => describe(membership, user)) })
+      const { conversations } = await receipts.list(user)
+      return reply.code(200).send({ conversations: conversations.map((it) => describe(it, user)) })
     },
   })
 }
 
-function describe({ conversation, role, joinedSeq, head }: Membership, user: string) {
+function describe(
+  { conversation, role, joinedSeq, head, unread, read, mutedUntil }: UnreadConversation,
+  user: string,
+) {
   const { id } = conversation
-  const part = { role, joinedSeq, head }
+  const progress = { unread, read, mutedUntil: mutedUntil || null }
+  const part = { role, joinedSeq, head, ...progress }
   if (conversation.kind === 'direct') {
     return { id, kind: conversation.kind, peer: peerOf(conversation.users, user), ...part }
   }
@@ -63,10 +63,12 @@ function describe({ conversation, role, joinedSeq, head }: Membership, user: str
 
 function directExample(): object {
   const id = 'd:kVJzN3yTq0m1cF5hXw2b8A'
-  return { id, kind: 'direct', peer: 'bob', role: 'member', joinedSeq: 0, head: 12 }
+  const named = { id, kind: 'direct', peer: 'bob', role: 'member', joinedSeq: 0, head: 12 }
+  return { ...named, unread: 2, read: 10, mutedUntil: null }
 }
 
 function groupExample(): object {
   const named = { id: 'g:team', kind: 'group', group: 'team', title: 'The team' }
-  return { ...named, role: 'owner', joinedSeq: 0, head: 40 }
+  const part = { role: 'owner', joinedSeq: 0, head: 40 }
+  return { ...named, ...part, unread: 0, read: 40, mutedUntil: 1767225600000 }
 }

@@ -5,14 +5,13 @@ import { type Static, Type } from 'typebox'
 import type { Entry } from '../../../protocol/entry.ts'
 import { encodeEnvelope } from '../../../protocol/envelope.ts'
 import { Refusal } from '../../../protocol/errors.ts'
-import { isId } from '../../../protocol/ids.ts'
 import { historyPageMax } from '../../../protocol/limits.ts'
 import type { Membership } from '../../conversations/ports.ts'
 import type { LogStore } from '../../log/ports.ts'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
 import { pageBytesMax, pageLimitDefault } from '../limits.ts'
-import { problems } from '../schemas.ts'
+import { checkConversationParameter, conversationId, problems } from '../schemas.ts'
 
 const description = `Entries with \`after\` < seq < \`before\`, oldest first. With neither, the
 newest page; with \`before\` alone, the page just before it; with \`after\`, the page just after it.
@@ -76,9 +75,7 @@ export function listMessages(app: HttpInstance, parts: RouteParts): void {
       description,
       tags: ['history'],
       security: [{ user: [] }],
-      params: Type.Object({
-        conversation: Type.String({ description: 'd:… or g:…', examples: ['g:team'] }),
-      }),
+      params: Type.Object({ conversation: conversationId }),
       querystring: query,
       response: {
         200: {
@@ -90,7 +87,7 @@ export function listMessages(app: HttpInstance, parts: RouteParts): void {
     },
     handler: async (request, reply) => {
       const { conversation } = request.params
-      checkConversation(conversation)
+      checkConversationParameter(conversation)
       const membership = await conversations.membership(conversation, userOf(request))
       if (membership === undefined) throw new Refusal('not-found')
       const entries = await readPage(readLog, membership, request.query)
@@ -99,12 +96,6 @@ export function listMessages(app: HttpInstance, parts: RouteParts): void {
         .send(encodePage(membership, entries, request.query))
     },
   })
-}
-
-function checkConversation(id: string): void {
-  if (!/^[dg]:/.test(id) || !isId(id.slice(2))) {
-    throw new Refusal('invalid-request', 'The conversation in the path is not d:… or g:….')
-  }
 }
 
 async function readPage(

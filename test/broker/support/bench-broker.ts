@@ -79,6 +79,7 @@ export async function makeBenchBroker(
   const conversations = makeConversations({
     store: portsOf(memory).conversations,
     announce: (change) => void engine.membershipChanged(change),
+    renamed: engine.renamed,
     random: () => Buffer.alloc(12),
   })
   const broker = await makeBroker({
@@ -92,6 +93,10 @@ export async function makeBenchBroker(
     },
     releases: makeReleases({ store: logStore, attempt: log.attempt, logger }),
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
+    receipts: {
+      read: () => Promise.reject(new Error('not part of these tests')),
+      typing: { tell() {}, dropped: () => 0 },
+    },
     identify: async (token) => {
       if (token === 'x') throw new Refusal('invalid-token')
       return { user: token, expiresAt: Number.POSITIVE_INFINITY }

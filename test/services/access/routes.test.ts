@@ -26,7 +26,7 @@ function setup(t: Parameters<typeof makeWorld>[0]): Setup {
     createGroup: unused,
     addMember: unused,
     removeMember: unused,
-    list: unused,
+    renameGroup: unused,
     membership: unused,
     async direct(a, b) {
       it.open(a, b)

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import type { Conversation } from '../../../protocol/entry.ts'
 import { groupMembersAtOnceMax } from '../../../protocol/limits.ts'
 import {
   type MembershipChange,
@@ -14,13 +15,15 @@ async function setup() {
   const store = makeMemoryStore()
   for (const user of ['alice', 'bob', 'carol', 'dave']) await store.createUser(user, undefined)
   const changes: MembershipChange[] = []
+  const renamed: Conversation[] = []
   const conversations = makeConversations({
     store,
     random: randomBytes,
     announce: (change) => changes.push(change),
+    renamed: (conversation) => renamed.push(conversation),
   })
   const takeChanges = () => changes.splice(0).map(({ kind, user }) => `${kind} ${user}`)
-  return { store, conversations, changes, takeChanges }
+  return { store, conversations, changes, renamed, takeChanges }
 }
 
 /** A group of alice (owner), bob (admin) and carol (member). */
@@ -166,12 +169,33 @@ t.test('an owner goes when another owner stays, or when nobody does', async (t) 
   t.strictSame(takeChanges(), ['left alice', 'left carol', 'left bob'])
 })
 
+t.test('owners, admins and the administrator rename a group', async (t) => {
+  const { conversations, renamed, store } = await setupTeam()
+  const rename = (by: string | undefined, title: string, group = 'team') =>
+    conversations.renameGroup({ by, group, title })
+  for (const by of ['alice', 'bob', undefined]) {
+    const expected = { kind: 'group', id: 'g:team', group: 'team', title: `of ${by}` }
+    t.strictSame(await rename(by, `of ${by}`), expected)
+    t.strictSame(renamed.splice(0), [expected])
+    t.match(await store.membership('g:team', 'carol'), { conversation: expected })
+  }
+  await refused(t, rename('carol', 'mine'), 'not-authorized')
+  await refused(t, rename('dave', 'mine'), 'not-found')
+  await refused(t, rename('alice', 'mine', 'none'), 'not-found')
+  await refused(t, rename(undefined, 'mine', 'none'), 'not-found')
+  await refused(t, rename('alice', 'x'.repeat(201)), 'invalid-request')
+  await refused(t, rename('alice', 'x', 'a/b'), 'invalid-request')
+  t.strictSame(renamed, [])
+})
+
 t.test('nothing is announced that the store did not commit', async (t) => {
-  const { conversations, store, takeChanges } = await setupTeam()
+  const { conversations, store, renamed, takeChanges } = await setupTeam()
   store.setFailing(true)
   await t.rejects(conversations.createGroup({ by: 'alice', group: 'new', members: [] }))
   await t.rejects(conversations.addMember({ by: 'alice', group: 'team', user: 'dave' }))
   await t.rejects(conversations.removeMember({ by: 'carol', group: 'team', user: 'carol' }))
+  await t.rejects(conversations.renameGroup({ by: undefined, group: 'team', title: 'x' }))
+  t.strictSame(renamed, [])
   t.strictSame(takeChanges(), [])
 })
 
@@ -181,7 +205,6 @@ t.test('a direct conversation is the same for both, and made in silence', async 
   t.match(one, { kind: 'direct', users: ['alice', 'bob'] })
   t.strictSame(await conversations.direct('alice', 'bob'), one)
   t.strictSame(changes, [])
-  t.match(await conversations.list('alice'), [{ conversation: one, role: 'member' }])
   t.match(await conversations.membership(one.id, 'bob'), { conversation: one })
   t.equal(await conversations.membership(one.id, 'carol'), undefined)
   await refused(t, conversations.direct('alice', 'nobody'), 'unknown-user')

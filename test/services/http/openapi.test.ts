@@ -46,13 +46,19 @@ t.test('the document lists every public route, and no other', async (t) => {
     'get /readyz',
     'get /v1/conversations',
     'get /v1/conversations/{conversation}/messages',
+    'get /v1/conversations/{conversation}/receipts',
     'get /v1/openapi.json',
+    'get /v1/unread',
+    'get /v1/users/me/settings',
+    'patch /v1/groups/{group}',
+    'patch /v1/users/me/settings',
     'post /v1/admin/groups',
     'post /v1/admin/tokens',
     'post /v1/admin/users',
     'post /v1/auth/register',
     'post /v1/auth/token',
     'post /v1/groups',
+    'put /v1/conversations/{conversation}/mute',
     'put /v1/groups/{group}/members/{user}',
   ])
 })
@@ -100,7 +106,7 @@ t.test('every operation is named, described, and says who may call it', async (t
     t.strictSame(declared.map((p: Node) => p.name).sort(), inPath.sort(), place)
     const schemes = (operation.security ?? []).flatMap(Object.keys)
     const isAdmin = path.startsWith('/v1/admin/')
-    const isMine = /^\/v1\/(groups|conversations)/.test(path)
+    const isMine = /^\/v1\/(groups|conversations|unread|users)/.test(path)
     t.strictSame(schemes, isAdmin ? ['administrator'] : isMine ? ['user'] : [], place)
   }
   t.equal(names.size, [...operations(document)].length)

@@ -197,7 +197,8 @@ t.test('GET /v1/conversations lists mine', async (t) => {
   await store.append([{ conversation: 'g:team', from: 'bob', body }], 2)
   const { status, body: answer } = await ask('GET', '/v1/conversations', { token })
   t.equal(status, 200)
-  const part = { role: 'member', joinedSeq: 0, head: 0 }
+  const fresh = { unread: 0, read: 0, mutedUntil: null }
+  const part = { role: 'member', joinedSeq: 0, head: 0, ...fresh }
   const direct = ['bob', 'alice'].map((peer) => ({
     id: directConversation('alice', peer),
     kind: 'direct',
@@ -207,7 +208,10 @@ t.test('GET /v1/conversations lists mine', async (t) => {
   direct.sort((a, b) => (a.id < b.id ? -1 : 1))
   const group = { id: 'g:team', kind: 'group', group: 'team', title: 'T' }
   t.strictSame(answer, {
-    conversations: [...direct, { ...group, role: 'member', joinedSeq: 1, head: 2 }],
+    conversations: [
+      ...direct,
+      { ...group, role: 'member', joinedSeq: 1, head: 2, ...fresh, unread: 1 },
+    ],
   })
 })
 

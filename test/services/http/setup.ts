@@ -6,13 +6,18 @@ import { type Level, pino } from 'pino'
 import type { Test } from 'tap'
 import { makeAccounts } from '../../../services/auth/accounts.ts'
 import { makePasswords } from '../../../services/auth/passwords.ts'
+import { makeUserSettings } from '../../../services/auth/settings.ts'
 import { makeTokens } from '../../../services/auth/tokens.ts'
 import {
   type MembershipChange,
   makeConversations,
 } from '../../../services/conversations/conversations.ts'
+import { makeEngine } from '../../../services/delivery/engine.ts'
 import type { HttpDependencies } from '../../../services/http/dependencies.ts'
 import { makeHttp } from '../../../services/http/http.ts'
+import { makeReceipts } from '../../../services/receipts/receipts.ts'
+import { makeQuietLogger, never } from '../delivery/support/devices.ts'
+import { makeMemory, portsOf } from '../delivery/support/memory-ports.ts'
 import { makeMemoryStore } from '../support/memory-store.ts'
 import { testKey } from '../support/refusals.ts'
 
@@ -52,8 +57,37 @@ export function makeParts(changes: Partial<HttpDependencies> = {}, level: Level 
   const conversations = makeConversations({
     store,
     announce: (change) => announced.push(change),
+    renamed: () => {},
     random: randomBytes,
   })
+  const clock = () => time.now
+  const logger = makeQuietLogger()
+  const engine = makeEngine(
+    {
+      devices: portsOf(makeMemory()).devices,
+      conversations: store,
+      readLog: store.read,
+      logger,
+      clock,
+    },
+    {
+      windowEntriesMax: 16,
+      windowBytesMax: 1000,
+      cursorFlushMs: never,
+      sessionExpirySeconds: 60,
+    },
+  )
+  const receipts = makeReceipts(
+    {
+      engine,
+      store: store.receipts,
+      conversations: store,
+      attempt: (work) => work(),
+      clock,
+      logger,
+    },
+    { receiptIntervalMs: 10, receiptMembersMax: 4 },
+  )
   const log: string[] = []
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -65,6 +99,8 @@ export function makeParts(changes: Partial<HttpDependencies> = {}, level: Level 
     accounts: makeAccounts({ users: store, tokens, passwords: makePasswords() }),
     tokens,
     conversations,
+    receipts,
+    settings: makeUserSettings({ users: store, hides: receipts.hides }),
     readLog: store.read,
     health: () => ({ ready: true, reasons: [] }),
     adminToken,
