@@ -14,7 +14,7 @@ import { makeCountEntries } from './counting.ts'
 import { Ledger } from './ledger.ts'
 import type { ReceiptStore } from './ports.ts'
 
-/** A conversation with what its member has not read. */
+/** A conversation with what its member has not read; `mutedUntil` is 0 when that has passed. */
 export interface UnreadConversation extends Membership {
   readonly unread: number
 }
@@ -83,7 +83,9 @@ export function makeUnread(parts: UnreadParts): Unread {
   const withUnread = async (user: string, membership: Membership) => {
     const { conversation, joinedSeq, read, head } = membership
     const range = { conversation: conversation.id, user, after: Math.max(read, joinedSeq) }
-    return { ...membership, unread: await count({ ...range, through: head }) }
+    const unread = await count({ ...range, through: head })
+    const mutedUntil = membership.mutedUntil > clock() ? membership.mutedUntil : 0
+    return { ...membership, unread, mutedUntil }
   }
 
   return {
@@ -114,8 +116,7 @@ export function makeUnread(parts: UnreadParts): Unread {
       for (const membership of await conversations.membershipsOf(user)) {
         counted.push(await withUnread(user, membership))
       }
-      const now = clock()
-      const badge = counted.reduce((sum, it) => sum + (it.mutedUntil > now ? 0 : it.unread), 0)
+      const badge = counted.reduce((sum, it) => sum + (it.mutedUntil > 0 ? 0 : it.unread), 0)
       return { badge, conversations: counted }
     },
     async mute({ user, conversation, until }) {
