@@ -4,13 +4,15 @@
 import type { Turns } from '../delivery/turns.ts'
 import type { CountRange, ReceiptStore } from './ports.ts'
 
-/** Most positions that are looked at in one go. */
-export const countAtOnceMax = 5000
-
 /** Counts the entries of a range; it may be of any length. */
 export type CountEntries = (range: CountRange) => Promise<number>
 
-export function makeCountEntries(store: Pick<ReceiptStore, 'count'>, turns: Turns): CountEntries {
+/** Makes the counting; `countAtOnceMax`: most positions that are looked at in one go. */
+export function makeCountEntries(
+  store: Pick<ReceiptStore, 'count'>,
+  turns: Turns,
+  countAtOnceMax: number,
+): CountEntries {
   return async (range) => {
     let count = 0
     for (let after = range.after; after < range.through; after += countAtOnceMax) {

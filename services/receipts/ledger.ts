@@ -6,7 +6,6 @@ import type { Entry } from '../../protocol/entry.ts'
 import { countsAsUnread } from '../../protocol/kinds.ts'
 import type { UnreadEvent } from '../../protocol/notices.ts'
 import type { Counter, Member } from '../delivery/room.ts'
-import { countAtOnceMax } from './counting.ts'
 import type { CountRange } from './ports.ts'
 
 /** `count` entries that count have `from < seq ≤ through`. It is exact when these are the base of
@@ -24,6 +23,7 @@ export interface LedgerParts {
   readonly clock: Clock
   /** Counts a range of at most `countAtOnceMax` positions, when it is its turn. */
   readonly count: (range: CountRange) => Promise<number>
+  readonly countAtOnceMax: number
   /** Told when there may be something to tell the user. */
   readonly changed: () => void
   /** Told when the store could not be asked; it is tried again. */
@@ -42,12 +42,15 @@ export class Ledger implements Counter {
   /** The one whose tally waits for the store. */
   #counting: Member | undefined
   #isWorking = false
-  /** Members whose numbers the user has to be told. */
-  readonly #untold = new Set<Member>()
+  /** Conversations whose numbers the user has to be told, those that were left among them. */
+  readonly #untold = new Set<string>()
   #muteTimer: NodeJS.Timeout | undefined
+  /** Mutes that ended until then are told of. */
+  #watchedUntil: number
 
   constructor(parts: LedgerParts) {
     this.#parts = parts
+    this.#watchedUntil = parts.clock()
     this.#watchMutes()
   }
 
@@ -93,10 +96,10 @@ export class Ledger implements Counter {
       return []
     }
     const badge = this.#badge(tallies)
-    const events = [...this.#untold].map((member): UnreadEvent => {
-      const conversation = member.room.conversation.id
-      const unread = tallies.get(member)?.count ?? 0
-      return { type: 'unread', conversation, unread, read: member.read, badge }
+    const events = [...this.#untold].map((conversation): UnreadEvent => {
+      const member = this.#parts.memberships.get(conversation)
+      const unread = (member && tallies.get(member)?.count) ?? 0
+      return { type: 'unread', conversation, unread, read: member?.read ?? 0, badge }
     })
     this.#untold.clear()
     return events
@@ -110,7 +113,7 @@ export class Ledger implements Counter {
   }
 
   #change(member: Member): void {
-    this.#untold.add(member)
+    this.#untold.add(member.room.conversation.id)
     this.#parts.changed()
   }
 
@@ -189,7 +192,7 @@ export class Ledger implements Counter {
   }
 
   async #subtract(member: Member, tally: Tally): Promise<void> {
-    const through = Math.min(baseOf(member), tally.from + countAtOnceMax)
+    const through = Math.min(baseOf(member), tally.from + this.#parts.countAtOnceMax)
     const count = await this.#ask(member, tally.from, through)
     if (this.#tallies?.get(member) !== tally) return
     tally.count -= count
@@ -198,7 +201,7 @@ export class Ledger implements Counter {
   }
 
   async #add(member: Member, tally: Tally): Promise<void> {
-    const through = Math.min(member.room.head, tally.through + countAtOnceMax)
+    const through = Math.min(member.room.head, tally.through + this.#parts.countAtOnceMax)
     const count = await this.#ask(member, tally.through, through)
     if (this.#tallies?.get(member) !== tally) return
     tally.count += count
@@ -210,30 +213,24 @@ export class Ledger implements Counter {
     return this.#parts.count({ conversation: room.conversation.id, user, after, through })
   }
 
-  /** Sets the timer for the next mute that ends. */
+  /** Tells of the mutes that have ended since the last time, and sleeps until the next one does. */
   #watchMutes(): void {
     clearTimeout(this.#muteTimer)
     const now = this.#parts.clock()
     let next = Number.POSITIVE_INFINITY
-    for (const { mutedUntil } of this.#parts.memberships.values()) {
+    for (const member of this.#parts.memberships.values()) {
+      const { mutedUntil } = member
       if (mutedUntil > now) next = Math.min(next, mutedUntil)
+      else if (mutedUntil > this.#watchedUntil && this.#mayHaveUnread(member)) this.#change(member)
     }
+    this.#watchedUntil = now
     if (next === Number.POSITIVE_INFINITY) return
-    const unmute = () => {
-      this.#unmute(next)
-      this.#watchMutes()
-    }
-    this.#muteTimer = setTimeout(unmute, Math.min(next - now, sleepMsMax))
+    this.#muteTimer = setTimeout(() => this.#watchMutes(), Math.min(next - now, sleepMsMax))
     this.#muteTimer.unref()
   }
 
-  #unmute(until: number): void {
-    const now = this.#parts.clock()
-    for (const member of this.#parts.memberships.values()) {
-      const hasEnded = member.mutedUntil >= until && member.mutedUntil <= now
-      const isUnread = this.#tallies === undefined || this.#tallies.get(member)?.count !== 0
-      if (hasEnded && isUnread) this.#change(member)
-    }
+  #mayHaveUnread(member: Member): boolean {
+    return this.#tallies === undefined || this.#tallies.get(member)?.count !== 0
   }
 }
 

@@ -48,18 +48,22 @@ interface ReceiptsOptions {
   /** How often `delivered` is written, ms. After a crash what was not is known again with the next
    * acknowledgement or read mark. */
   readonly receiptFlushMs?: number
+  /** Most positions that are looked at in one go when what is unread is counted. */
+  readonly countAtOnceMax?: number
 }
 
 const flushMsDefault = 5000
+const countAtOnceMaxDefault = 5000
 
 export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Receipts {
   const { engine, conversations } = parts
-  const { receiptMembersMax: membersMax, receiptFlushMs: flushMs = flushMsDefault } = options
+  const { receiptMembersMax: membersMax, countAtOnceMax = countAtOnceMaxDefault } = options
+  const { receiptFlushMs: flushMs = flushMsDefault } = options
   const tick = makeTick(() => {
     watermarks.announce()
     unread.push()
   }, options.receiptIntervalMs)
-  const unread = makeUnread({ ...parts, changed: tick.ask })
+  const unread = makeUnread({ ...parts, changed: tick.ask }, { countAtOnceMax })
   const watermarks = makeWatermarks(
     { ...parts, moved: tick.ask, readMoved: unread.readMoved },
     { membersMax, flushMs },

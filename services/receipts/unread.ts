@@ -57,12 +57,15 @@ export interface UnreadParts {
 /** Pieces that are counted in one turn of the event loop, for all users together. */
 const countsPerTurn = 2
 
-export function makeUnread(parts: UnreadParts): Unread {
+export function makeUnread(
+  parts: UnreadParts,
+  { countAtOnceMax }: { readonly countAtOnceMax: number },
+): Unread {
   const { engine, conversations, clock, changed } = parts
   const ledgers = new Map<string, Ledger>()
   /** Users with something to be told. */
   const waiting = new Set<string>()
-  const count = makeCountEntries(parts.store, makeTurns(countsPerTurn))
+  const count = makeCountEntries(parts.store, makeTurns(countsPerTurn), countAtOnceMax)
 
   const open = (guest: ConnectedUser) => {
     const { user, memberships } = guest
@@ -70,6 +73,7 @@ export function makeUnread(parts: UnreadParts): Unread {
       memberships,
       clock,
       count,
+      countAtOnceMax,
       changed() {
         waiting.add(user)
         changed()
