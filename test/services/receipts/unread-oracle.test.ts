@@ -2,6 +2,7 @@
 // mutes and connections, with a store that answers late. `SEED=n` replays one history.
 
 import t from 'tap'
+import type { Entry } from '../../../protocol/entry.ts'
 import type { ReceiptStore } from '../../../services/receipts/ports.ts'
 import { makeRandom } from '../../fault/random.ts'
 import { until } from '../../support/until.ts'
@@ -15,7 +16,7 @@ type Random = (bound: number) => number
 const users = ['alice', 'bob', 'carol']
 const groups = ['a', 'b', 'c']
 const kinds = ['text', 'text', 'text', 'edit', 'reaction', 'void', 'poll']
-const steps = 60
+const steps = 80
 const histories = 60
 
 /** Answers after a few turns of the event loop, now and then with what it knew at first. */
@@ -48,6 +49,8 @@ class History {
   readonly random: Random
   readonly links = new Map<string, FakeLink>()
   readonly working = new Set<Promise<unknown>>()
+  /** Entries that are stored, and announced later. */
+  readonly unannounced: Entry[] = []
   lastMute = 0
 
   constructor(world: World, random: Random) {
@@ -68,7 +71,8 @@ class History {
     const id = `g:${group}`
     const link = links.get(user)
     const member = world.engine.user(user)?.memberships.get(id)
-    const choice = random(40)
+    if (random(4) === 0) this.announce(this.unannounced.splice(0, 1 + random(8)))
+    const choice = random(50)
     if (choice < 18) return this.publish(id, user)
     if (choice < 27 && member) {
       this.begin(world.receipts.read(member, 1 + random(member.room.head + 2)))
@@ -81,7 +85,7 @@ class History {
       await world.disconnect(link)
     } else if (choice < 37 && link === undefined) {
       links.set(user, await world.connect(`${user}/phone`))
-    } else await settle(random(10))
+    } else await settle(random(300))
   }
 
   async publish(conversation: string, from: string): Promise<void> {
@@ -93,8 +97,13 @@ class History {
     }
     // Announcements may be repeated, or come out of order.
     if (random(6) === 0) entries.reverse()
-    for (const entry of entries) world.engine.announce(entry)
-    if (random(6) === 0 && entries[0]) world.engine.announce(entries[0])
+    if (random(6) === 0 && entries[0]) this.unannounced.push(entries[0])
+    if (random(3) === 0) this.unannounced.push(...entries)
+    else this.announce(entries)
+  }
+
+  announce(entries: readonly Entry[]): void {
+    for (const entry of entries) this.world.engine.announce(entry)
   }
 
   async mute(conversation: string, user: string): Promise<void> {
@@ -108,6 +117,7 @@ class History {
 
   /** Everything that was begun has ended, and no mute is about to. */
   async quiet(): Promise<void> {
+    this.announce(this.unannounced)
     await Promise.all(this.working)
     await until('mutes have ended', () => Date.now() > this.lastMute)
   }
