@@ -9,7 +9,7 @@ import type { Roster } from './roster.ts'
 import type { Session } from './session.ts'
 
 /** What a notice is about: a conversation, and the leaf it goes to. */
-export interface Subject {
+interface Subject {
   readonly conversation: Conversation
   readonly leaf: Leaf
 }

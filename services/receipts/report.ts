@@ -12,7 +12,7 @@ import { makeTurns } from '../delivery/turns.ts'
 import type { ReceiptStore, Tally, VisibleMark } from './ports.ts'
 import type { Watermarks } from './watermarks.ts'
 
-export interface Report extends Tally {
+interface Report extends Tally {
   readonly seq: number
   /** The other members, ordered by user; absent in a conversation of many. */
   readonly list?: readonly VisibleMark[]

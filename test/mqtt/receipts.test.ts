@@ -198,11 +198,13 @@ t.test('in a large group nothing is announced; counts are there on request', asy
 t.test('a device that was away gets the receipts it missed, once', async (t) => {
   const { device, server } = await start(t)
   const alice = await device('alice', 'phone')
+  const laptop = await device('alice', 'laptop')
   const bob = await device('bob', 'phone')
   await send(alice, 'u/bob/msg', 'one')
   await told(alice, 'receipt', { delivered: 1 })
   await alice.close()
   await send(bob, 'u/alice/read', { seq: 1 })
+  await told(laptop, 'receipt', { read: 1 })
   const back = await connectDevice(t, server, { user: 'alice', id: 'phone' })
   t.ok(back.sessionPresent)
   await told(back, 'receipt', { conversation: pair, from: 'bob', to: 'alice', read: 1 })

@@ -15,6 +15,7 @@ import { makeEngine } from '../../services/delivery/engine.ts'
 import type { LogOptions } from '../../services/log/log.ts'
 import { makeLog } from '../../services/log/log.ts'
 import { makeReleases } from '../../services/log/releases.ts'
+import { noReceipts } from '../support/no-receipts.ts'
 import type { StoreClient } from './store.ts'
 
 export interface ServerOptions {
@@ -70,6 +71,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
   const conversations = makeConversations({
     store: ports,
     announce: (change) => void follow(change),
+    renamed: engine.renamed,
     random: (bytes) => Buffer.alloc(bytes),
   })
   const broker = await makeBroker({
@@ -77,6 +79,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     log,
     releases: makeReleases({ store: ports, attempt: log.attempt, logger }),
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
+    receipts: noReceipts,
     identify: async (user) => {
       if (await ports.userExists(user)) return { user, expiresAt: Number.POSITIVE_INFINITY }
       throw new Refusal('not-authorized')

@@ -14,6 +14,7 @@ import type { LogStore } from '../../../services/log/ports.ts'
 import { makeReleases } from '../../../services/log/releases.ts'
 import { makeQuietLogger, makeWorld, type World } from '../../services/delivery/support/devices.ts'
 import { portsOf } from '../../services/delivery/support/memory-ports.ts'
+import { noReceipts } from '../../support/no-receipts.ts'
 import { until } from '../../support/until.ts'
 
 interface Owner {
@@ -93,10 +94,7 @@ export async function makeBenchBroker(
     },
     releases: makeReleases({ store: logStore, attempt: log.attempt, logger }),
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
-    receipts: {
-      read: () => Promise.reject(new Error('not part of these tests')),
-      typing: { tell() {}, dropped: () => 0 },
-    },
+    receipts: noReceipts,
     identify: async (token) => {
       if (token === 'x') throw new Refusal('invalid-token')
       return { user: token, expiresAt: Number.POSITIVE_INFINITY }
