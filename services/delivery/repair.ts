@@ -40,7 +40,10 @@ export function startRepair({ roster, readHeads, failed }: RepairParts): () => v
     if (taken.length === 0) return
     const heads = await readHeads(taken.map(({ conversation }) => conversation.id))
     for (const [index, room] of taken.entries()) {
-      room.head = Math.max(room.head, heads[index] ?? 0)
+      const head = heads[index] ?? 0
+      if (head <= room.head) continue
+      room.head = head
+      for (const member of room.members) member.owner.counter?.missed(member)
     }
   }
 

@@ -45,8 +45,9 @@ export interface MemberOwner {
 export interface Counter {
   /** An entry of the member's room; they may come twice or out of order. */
   announced(member: Member, entry: Entry): void
-  /** A membership has begun; entries may have come before it was known. */
-  joined(member: Member): void
+  /** Entries up to the room's head may have come that were not announced: a membership has begun,
+   * or announcements were lost. */
+  missed(member: Member): void
   /** The membership has ended. */
   left(member: Member): void
 }

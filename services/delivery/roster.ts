@@ -55,7 +55,7 @@ export function makeRoster(store: ConversationStore): Roster {
     const member: Member = { user, room, joinedSeq, active: true, owner: guest, ...marks }
     room.members.add(member)
     guest.memberships.set(membership.conversation.id, member)
-    guest.counter?.joined(member)
+    guest.counter?.missed(member)
     return member
   }
 

@@ -73,9 +73,11 @@ export class Ledger implements Counter {
     this.#change(member)
   }
 
-  joined(member: Member): void {
+  missed(member: Member): void {
     if (baseOf(member) === member.room.head) return
-    if (this.#tallies !== undefined) this.#open(member)
+    const tally = this.#tallies?.get(member)
+    if (tally !== undefined) this.#check(member, tally)
+    else if (this.#tallies !== undefined) this.#open(member)
     this.#change(member)
   }
 

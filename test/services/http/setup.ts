@@ -66,7 +66,7 @@ export function makeParts(changes: Partial<HttpDependencies> = {}, level: Level 
     {
       devices: portsOf(makeMemory()).devices,
       conversations: store,
-      readLog: store.read,
+      log: store,
       logger,
       clock,
     },

@@ -110,8 +110,19 @@ t.test('a membership with entries that came before it was known is counted', asy
   const room = { ...member.room, conversation: { ...member.room.conversation, id: 'g:new' } }
   const joined: Member = { ...member, room, joinedSeq: 1 }
   memberships.set('g:new', joined)
-  ledger.joined(joined)
+  ledger.missed(joined)
   t.strictSame(await events(), [{ unread: 2, read: 0, badge: 5 }])
+})
+
+t.test('entries whose announcements were lost are counted when they are found', async (t) => {
+  const { ledger, member, asked, announce, events } = setup(t, 0)
+  announce(1)
+  await events()
+  member.room.head = 4
+  ledger.missed(member)
+  ledger.takeEvents()
+  t.match(asked, [{ range: { after: 1, through: 4 } }])
+  t.strictSame(await events(), [{ unread: 4, read: 0, badge: 4 }])
 })
 
 t.test('own entries and kinds that do not count change nothing', async (t) => {

@@ -32,7 +32,7 @@ export function makeWorld(
     {
       devices: portsOf(makeMemory()).devices,
       conversations: store,
-      readLog: store.read,
+      log: store,
       logger,
       clock,
       watch: {
