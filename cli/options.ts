@@ -30,9 +30,9 @@ export function addServerOptions(command: Command): void {
 function addSetting(command: Command, setting: SettingDescription): void {
   if (setting.flag === undefined) return
   const placeholder = setting.isList ? 'list' : (setting.unit ?? 'value')
-  const standard = setting.isList ? 'all' : String(setting.default)
-  const text = `${setting.description} (default ${standard})`
-  command.addOption(new Option(`${setting.flag} <${placeholder}>`, text))
+  const text = `${setting.description} (default ${setting.shownDefault})`
+  const value = setting.isSwitch ? '' : ` <${placeholder}>`
+  command.addOption(new Option(`${setting.flag}${value}`, text))
 }
 
 function addConfigFile(command: Command): void {
@@ -45,7 +45,7 @@ export function readSettings(command: Command, context: Context): LoadedSettings
   const flags: Record<string, string> = {}
   for (const key of ['config', ...settingDescriptions.map((setting) => setting.key)]) {
     const value = given[key]
-    if (typeof value === 'string') flags[key] = value
+    if (typeof value === 'string' || value === true) flags[key] = String(value)
   }
   const readFile = (path: string): string => readFileSync(path, 'utf8')
   return loadSettings({ flags, environment: context.environment, readFile })

@@ -33,9 +33,9 @@ export function makeRemoteAdministration(url: string, settings: Settings): Admin
     async addUser(user, password) {
       await post('/v1/admin/users', { user, ...(password === undefined ? {} : { password }) })
     },
-    async issueToken(user, ttlSeconds) {
-      const body = { user, ...(ttlSeconds === undefined ? {} : { ttlSeconds }) }
-      return issuedToken(await post('/v1/admin/tokens', body))
+    async issueToken(user, ttlSeconds, topics) {
+      // What is undefined does not stand in the JSON.
+      return issuedToken(await post('/v1/admin/tokens', { user, ttlSeconds, topics }))
     },
     async addGroup({ group, title, members }) {
       const body = { group, members, ...(title === undefined ? {} : { title }) }

@@ -2,7 +2,9 @@
 // refused with the full list of problems, so that an operator mends everything at once.
 
 import { Value } from 'typebox/value'
+import { isPlainFilter } from '../protocol/filters.ts'
 import { fromEnvironment } from './environment.ts'
+import { isPrivateHost } from './hosts.ts'
 import type { SettingDescription, SettingKey, Settings } from './schema.ts'
 import { findSetting, settingDescriptions } from './schema.ts'
 import { hiddenSecret, Secret } from './secrets.ts'
@@ -124,13 +126,14 @@ function check(setting: SettingDescription, given: RawValue, problems: string[])
 
 function fromText(setting: SettingDescription, value: unknown): unknown {
   if (setting.isList) return listOf(setting, value)
+  if (setting.isSwitch) return value === 'true' ? true : value === 'false' ? false : value
   const isNumber = typeof setting.default === 'number'
   return isNumber && typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
 }
 
 function listOf(setting: SettingDescription, value: unknown): unknown {
   if (!setting.isList || typeof value !== 'string') return value
-  if (value.trim() === 'all') return setting.default
+  if (value.trim() === setting.shownDefault) return setting.default
   return value.split(',').map((item) => item.trim())
 }
 
@@ -166,14 +169,40 @@ function contradictions(settings: Settings): string[] {
     mqttPort > 0 && mqttPort === httpPort && settings.roles?.includes('broker'),
     `mqttPort and httpPort must differ, both are ${mqttPort}`,
   )
+  problems.push(...openness(settings))
   return problems
 }
 
+/** What is wrong with `openTopics` and `anonymous`. */
+function openness(settings: Settings): string[] {
+  const { openTopics, anonymous, host } = settings
+  if (openTopics === undefined || anonymous === undefined) return []
+  const bad = openTopics.filter((filter) => filter !== '#' && !isPlainFilter(filter))
+  if (bad.length > 0) {
+    return [`openTopics must be a list of filters below t/, or #, not ${JSON.stringify(bad)}`]
+  }
+  const opensAll = openTopics.includes('#')
+  if (opensAll !== anonymous) {
+    return [
+      opensAll
+        ? 'openTopics # opens everything, chat included: it needs anonymous, for a trusted network'
+        : 'anonymous asks nobody who they are: it needs openTopics #',
+    ]
+  }
+  if (opensAll && openTopics.length > 1) return ['openTopics # stands alone']
+  if (!anonymous || isPrivateHost(host) || settings.anonymousAnywhere) return []
+  return [
+    `anonymous on ${host} would let everybody in who can reach it: listen on a private address, ` +
+      'or set anonymousAnywhere',
+  ]
+}
+
 function freeze(resolved: Readonly<Record<string, unknown>>): Settings {
-  const { adminToken, roles } = resolved
+  const { adminToken, roles, openTopics } = resolved
   const frozen = {
     ...resolved,
     roles: Object.freeze([...(roles as string[])]),
+    openTopics: Object.freeze([...(openTopics as string[])]),
     adminToken: typeof adminToken === 'string' ? new Secret(adminToken) : undefined,
   }
   return Object.freeze(frozen) as unknown as Settings

@@ -17,14 +17,19 @@ function count(unit: string, range: Range, description: string) {
   return Type.Integer({ minimum, maximum, default: standard, unit, description })
 }
 
+function flag(description: string) {
+  return Type.Boolean({ default: false, description })
+}
+
 /** Lowest, default and highest value. */
 type Range = readonly [minimum: number, standard: number, maximum: number]
 
 const roleNames = ['broker', 'api'] as const
 const windowSizes: number[] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
 
-/** Every setting. `unit` names what a number counts; `secret` marks a value that is never shown
- * and never taken from a flag, because other users of the machine can see the command line. */
+/** Every setting. `unit` names what a number counts; `expected` says what a value must be where the
+ * schema does not; `secret` marks a value that is never shown and never taken from a flag, because
+ * other users of the machine can see the command line. */
 const settingsSchema = Type.Object(
   {
     host: text('Address to listen on; 0.0.0.0 for all interfaces.', '127.0.0.1'),
@@ -63,6 +68,29 @@ const settingsSchema = Type.Object(
         description:
           'Token of the administration API; if not given, one is kept in the data folder.',
       }),
+    ),
+    openTopics: Type.Array(Type.String(), {
+      uniqueItems: true,
+      default: [],
+      expected: 'a list of filters below t/, or #',
+      description:
+        'Plain topics that every user may use, separated by commas, as t/#. Or, ' +
+        'with anonymous, #: everything.',
+    }),
+    anonymous: flag(
+      'Trusted mode, for load tests and conformance suites: no tokens, any client id, any topic, ' +
+        'no chat; only with openTopics #, on a private address.',
+    ),
+    anonymousAnywhere: flag('Allows anonymous on an address that strangers may reach.'),
+    plainQueueMax: count(
+      'messages',
+      [1, 1000, 30_000],
+      'Most messages of plain topics that wait for one device; further ones are lost to it.',
+    ),
+    plainQueueBytesMax: count(
+      'bytes',
+      [1024, mebibyte, 1024 * mebibyte],
+      'Most bytes of messages of plain topics that wait for one device.',
     ),
     payloadBytesMax: count('bytes', [1, 65536, 16 * mebibyte], 'Largest payload of a message.'),
     packetBytesMax: count(
@@ -169,6 +197,10 @@ export interface SettingDescription {
   readonly description: string
   readonly isSecret: boolean
   readonly isList: boolean
+  /** Its flag stands alone. */
+  readonly isSwitch: boolean
+  /** The default in words: `all` of the choices of a list, `none`, or the value. */
+  readonly shownDefault: string
   readonly schema: TSchema
 }
 
@@ -183,6 +215,7 @@ interface Annotated {
   readonly description?: string
   readonly unit?: string
   readonly secret?: boolean
+  readonly expected?: string
 }
 
 /** The settings in the order of the schema. */
@@ -209,11 +242,21 @@ function describe(key: SettingKey, schema: TSchema): SettingDescription {
     description: annotated.description ?? '',
     isSecret,
     isList: annotated.items !== undefined,
+    isSwitch: annotated.type === 'boolean',
+    shownDefault: showDefault(annotated),
     schema,
   }
 }
 
+function showDefault({ items, default: standard }: Annotated): string {
+  if (standard === undefined) return '-'
+  if (items !== undefined) return items.enum === undefined ? 'none' : 'all'
+  return String(standard)
+}
+
 function expectation(schema: Annotated): string {
+  if (schema.expected !== undefined) return schema.expected
+  if (schema.type === 'boolean') return 'true or false'
   if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`
   if (schema.items !== undefined) return `all, or a list of ${schema.items.enum?.join(', ')}`
   if (schema.type === 'integer') return `an integer from ${schema.minimum} to ${schema.maximum}`

@@ -3,7 +3,7 @@
 
 /** What a broken rule does to an MQTT connection: `explain` acknowledges, drops and explains on
  * `u/<me>/error`; `close` ends the connection (at CONNECT: CONNACK 3); `connack4` and `connack5`
- * refuse the CONNECT; `none` cannot happen there. */
+ * refuse the CONNECT, and `connack5` explains a publish; `none` cannot happen there. */
 type MqttAction = 'explain' | 'close' | 'connack4' | 'connack5' | 'none'
 
 interface ErrorDefinition {

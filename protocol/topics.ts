@@ -2,7 +2,7 @@
 // so it says what a topic asks for, never whether it is allowed.
 
 import { isId } from './ids.ts'
-import { topicBytesMax } from './limits.ts'
+import { topicBytesMax, topicLevelsMax } from './limits.ts'
 
 /** What a topic below `u/<user>` or `g/<group>` carries. */
 export type Leaf = 'msg' | 'receipt' | 'typing' | 'event' | 'error'
@@ -34,11 +34,12 @@ const other: PublishTopic = { kind: 'other' }
 const plain: PublishTopic = { kind: 'plain' }
 
 /** Reads the topic name of a PUBLISH. A topic with a wildcard, a `$` at its start, a NUL, of zero
- * length or above `topicBytesMax` is malformed [MQTT-3.3.2-2, MQTT-4.7.3-1, MQTT-4.7.3-2]. */
+ * length or above `topicBytesMax` is malformed [MQTT-3.3.2-2, MQTT-4.7.3-1, MQTT-4.7.3-2], as is a
+ * plain one above `topicLevelsMax`. */
 export function parsePublishTopic(topic: string): PublishTopic {
-  const reason = malformation(topic)
+  const reason = topic.startsWith('$') ? 'a topic that begins with $' : publishTopicFault(topic)
   if (reason !== undefined) return { kind: 'malformed', reason }
-  if (topic.startsWith('t/')) return plain
+  if (topic.startsWith('t/')) return parsePlainTopic(topic)
   const levels = topic.split('/')
   const [root, name, leaf] = levels
   if (levels.length !== 3 || name === undefined || leaf === undefined || !isId(name)) return other
@@ -49,16 +50,21 @@ export function parsePublishTopic(topic: string): PublishTopic {
   return other
 }
 
+function parsePlainTopic(topic: string): PublishTopic {
+  if (topic.split('/').length <= topicLevelsMax) return plain
+  return { kind: 'malformed', reason: `a topic of more than ${topicLevelsMax} levels` }
+}
+
 function isPublishLeaf(leaf: string): leaf is PublishLeaf {
   return publishLeaves.has(leaf)
 }
 
-function malformation(topic: string): string | undefined {
+/** What keeps a text from being the topic name of any PUBLISH; undefined when nothing does. */
+export function publishTopicFault(topic: string): string | undefined {
   if (topic.length === 0) return 'an empty topic'
   if (topic.length > topicBytesMax || Buffer.byteLength(topic) > topicBytesMax) {
     return `a topic of more than ${topicBytesMax} bytes`
   }
-  if (topic.charCodeAt(0) === 0x24) return 'a topic that begins with $'
   if (topic.includes('+') || topic.includes('#')) return 'a wildcard in the topic of a PUBLISH'
   if (topic.includes('\0')) return 'a NUL in the topic'
   return undefined

@@ -1,6 +1,5 @@
 // The text of the documents that are printed from the code: docs/config.md and docs/errors.md.
 
-import type { SettingDescription } from '../config/schema.ts'
 import { settingDescriptions } from '../config/schema.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
 
@@ -19,7 +18,7 @@ function configDocument(): string {
     `\`${setting.key}\``,
     setting.flag === undefined ? '-' : `\`${setting.flag}\``,
     `\`${setting.variable}\``,
-    defaultOf(setting),
+    setting.default === undefined ? '-' : `\`${setting.shownDefault}\``,
     setting.unit ?? '',
     setting.expectation,
     setting.description,
@@ -45,16 +44,12 @@ function configDocument(): string {
   ].join('\n')
 }
 
-function defaultOf(setting: SettingDescription): string {
-  if (setting.default === undefined) return '-'
-  return `\`${setting.isList ? 'all' : String(setting.default)}\``
-}
-
 const mqttMeanings = {
   explain: 'acknowledged, dropped, explained on `u/<me>/error`',
   close: 'the connection is closed',
   connack4: 'CONNACK 4 (bad user name or password)',
-  connack5: 'CONNACK 5 (not authorized)',
+  connack5:
+    'CONNACK 5 (not authorized); a publish is acknowledged, dropped, explained on `u/<me>/error`',
   none: '-',
 }
 

@@ -31,7 +31,7 @@ function asJson({ settings, sources }: LoadedSettings): string {
 function asTable({ settings, sources }: LoadedSettings): string {
   const rows = [['setting', 'value', 'unit', 'source']]
   for (const { key, unit } of settingDescriptions) {
-    rows.push([key, String(settings[key] ?? '-'), unit ?? '', sources[key]])
+    rows.push([key, String(settings[key] ?? '-') || 'none', unit ?? '', sources[key]])
   }
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  '))

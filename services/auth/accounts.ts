@@ -2,6 +2,7 @@
 // whether a name or a password was wrong.
 
 import { Refusal } from '../../protocol/errors.ts'
+import type { TopicGrants } from '../../protocol/grants.ts'
 import { isId } from '../../protocol/ids.ts'
 import type { Passwords } from './passwords.ts'
 import type { UserStore } from './ports.ts'
@@ -18,8 +19,9 @@ export interface Accounts {
    * `register`. */
   addUser(user: string, password?: string): Promise<void>
   /** A token for a user without asking for a password: for administrators. Throws
-   * `Refusal('unknown-user')`. Lives for `ttlSeconds`, or as long as other tokens do. */
-  tokenFor(user: string, ttlSeconds?: number): Promise<IssuedToken>
+   * `Refusal('unknown-user')`. Lives for `ttlSeconds`, or as long as other tokens do, and opens
+   * the plain topics that are given. */
+  tokenFor(user: string, ttlSeconds?: number, topics?: TopicGrants): Promise<IssuedToken>
 }
 
 export interface AccountsParts {
@@ -56,9 +58,9 @@ export function makeAccounts({ users, tokens, passwords }: AccountsParts): Accou
       return tokens.issue(user)
     },
 
-    async tokenFor(user, ttlSeconds) {
+    async tokenFor(user, ttlSeconds, topics) {
       if (!isId(user) || !(await users.userExists(user))) throw new Refusal('unknown-user')
-      return tokens.issue(user, ttlSeconds)
+      return tokens.issue(user, ttlSeconds, topics)
     },
   }
 }

@@ -5,6 +5,8 @@ import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'n
 import { errors, type JWSHeaderParameters, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import type { Clock } from '../../protocol/clock.ts'
 import { Refusal } from '../../protocol/errors.ts'
+import type { TopicGrants } from '../../protocol/grants.ts'
+import { readTopicGrants } from '../../protocol/grants.ts'
 import { isId } from '../../protocol/ids.ts'
 import type { SigningKey } from './ports.ts'
 
@@ -24,6 +26,8 @@ interface VerifiedToken {
   readonly user: string
   /** When it stops working, ms since the epoch. */
   readonly expiresAt: number
+  /** The plain topics it opens: its claim `topics`. */
+  readonly topics: TopicGrants
 }
 
 /** A public key as a JWK (RFC 8037). */
@@ -38,8 +42,8 @@ interface PublicKey {
 
 export interface Tokens {
   /** Makes a token for a user, whether or not the user exists. It lives for `ttlSeconds`, 1 or
-   * more, by default for the time given to `makeTokens`. */
-  issue(user: string, ttlSeconds?: number): Promise<IssuedToken>
+   * more, by default for the time given to `makeTokens`, and opens `topics`, by default none. */
+  issue(user: string, ttlSeconds?: number, topics?: TopicGrants): Promise<IssuedToken>
   /** Reads a token. Throws `Refusal('invalid-token')` unless it is signed by one of the keys, for
    * this issuer and audience, not expired, and names a user; the detail never quotes the token. */
   verify(token: string): Promise<VerifiedToken>
@@ -79,13 +83,14 @@ export function makeTokens(options: TokensOptions): Tokens {
   }
 
   return {
-    async issue(user, ttlSeconds = options.ttlSeconds) {
+    async issue(user, ttlSeconds = options.ttlSeconds, topics) {
       if (!isId(user)) throw new RangeError('a token is for a valid user id')
       if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1) {
         throw new RangeError('a token lives for 1 or more whole seconds')
       }
       const now = Math.floor(clock() / 1000)
-      const token = await new SignJWT()
+      if (readTopicGrants(topics) === undefined) throw new RangeError('grants of other topics')
+      const token = await new SignJWT(topics === undefined ? {} : { topics })
         .setProtectedHeader({ alg: algorithm, kid: signer.kid, typ: 'JWT' })
         .setIssuer(issuer)
         .setAudience(audience)
@@ -113,7 +118,11 @@ export function makeTokens(options: TokensOptions): Tokens {
       if (typeof sub !== 'string' || !isId(sub) || exp === undefined) {
         throw new Refusal('invalid-token', "The token's 'sub' is not a user id.")
       }
-      return { user: sub, expiresAt: exp * 1000 }
+      const topics = readTopicGrants(payload.topics)
+      if (topics === undefined) {
+        throw new Refusal('invalid-token', "The token's 'topics' grants what no token can.")
+      }
+      return { user: sub, expiresAt: exp * 1000, topics }
     },
 
     jwks: () => ({ keys: imported.map(publicKey) }),

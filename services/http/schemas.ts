@@ -3,8 +3,16 @@
 
 import { Type } from 'typebox'
 import { Refusal } from '../../protocol/errors.ts'
+import type { TopicGrants } from '../../protocol/grants.ts'
+import { readTopicGrants } from '../../protocol/grants.ts'
 import { isId } from '../../protocol/ids.ts'
-import { groupMembersAtOnceMax, idBytesMax, titleLengthMax } from '../../protocol/limits.ts'
+import {
+  grantedFiltersMax,
+  groupMembersAtOnceMax,
+  idBytesMax,
+  titleLengthMax,
+  topicBytesMax,
+} from '../../protocol/limits.ts'
 import { passwordLengthMax, passwordLengthMin } from '../auth/passwords.ts'
 import { problemMediaType } from './problems.ts'
 
@@ -53,6 +61,28 @@ export const newPassword = Type.String({
   maxLength: passwordLengthMax,
   examples: ['correct horse battery staple'],
 })
+
+const grantedFilters = Type.Optional(
+  Type.Array(Type.String({ maxLength: topicBytesMax }), {
+    maxItems: grantedFiltersMax,
+    examples: [['t/home/#']],
+  }),
+)
+
+export const topicGrants = Type.Object(
+  { publish: grantedFilters, subscribe: grantedFilters },
+  {
+    additionalProperties: false,
+    description: 'Plain topics the token opens: filters below t/.',
+  },
+)
+
+/** Reads the grants of a request. Throws `Refusal('invalid-request')`. */
+export function readGrants(value: unknown): TopicGrants | undefined {
+  const grants = readTopicGrants(value)
+  if (grants !== undefined) return value === undefined ? undefined : grants
+  throw new Refusal('invalid-request', 'Topics are granted by filters below t/.')
+}
 
 export const issuedToken = Type.Object(
   {

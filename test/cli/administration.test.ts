@@ -23,6 +23,11 @@ async function checkCommands(t: Test, run: Run): Promise<void> {
   t.match(claimsOf(stdout), { sub: 'alice', iss: 'parley', aud: 'parley' })
   const { exp, iat } = claimsOf((await run('token alice --ttl-seconds 60')).stdout)
   t.equal(Number(exp) - Number(iat), 60)
+  const grants = await run('token alice --publish t/a/#,t/b --subscribe t/c')
+  const topics = { publish: ['t/a/#', 't/b'], subscribe: ['t/c'] }
+  t.same(claimsOf(grants.stdout).topics, topics)
+  const foreign = await run('token alice --publish u/bob/msg')
+  t.match(foreign, { code: 2, stderr: /^parley: --publish and --subscribe take filters below t/ })
   t.match(await run('token nobody'), { code: 1, stdout: '', stderr: /^parley: .*\n$/ })
 
   const group = await run('group add team --members alice,bob --title Team')

@@ -46,7 +46,8 @@ t.test('each operation is its request, with the admin token', async (t) => {
   await administration.addUser('alice', undefined)
   await administration.addUser('bob', 'secret word')
   t.same(await administration.issueToken('alice', 60), { token: 'x', expiresAt: 9 })
-  await administration.issueToken('alice', undefined)
+  const topics = { publish: ['t/a'], subscribe: [] }
+  await administration.issueToken('alice', undefined, topics)
   await administration.addGroup({ group: 'team', title: undefined, members: ['alice', 'bob'] })
   const authorization = `Bearer ${adminToken}`
   t.same(requests, [
@@ -57,7 +58,7 @@ t.test('each operation is its request, with the admin token', async (t) => {
       body: { user: 'bob', password: 'secret word' },
     },
     { line: 'POST /v1/admin/tokens', authorization, body: { user: 'alice', ttlSeconds: 60 } },
-    { line: 'POST /v1/admin/tokens', authorization, body: { user: 'alice' } },
+    { line: 'POST /v1/admin/tokens', authorization, body: { user: 'alice', topics } },
     {
       line: 'POST /v1/admin/groups',
       authorization,

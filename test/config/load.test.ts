@@ -58,6 +58,7 @@ t.test('settings are frozen, with what is in them', async (t) => {
   const { settings, sources } = load({})
   t.ok(Object.isFrozen(settings))
   t.ok(Object.isFrozen(settings.roles))
+  t.ok(Object.isFrozen(settings.openTopics))
   t.ok(Object.isFrozen(sources))
 })
 
@@ -117,6 +118,44 @@ t.test('values that contradict each other are refused', async (t) => {
     { mqttPort: '8080', roles: 'api' },
   ]
   for (const flags of fitting) t.same(problemsOf({ flags }), [], JSON.stringify(flags))
+})
+
+t.test('open topics are filters of plain topics', async (t) => {
+  t.same(load({ flags: { openTopics: 't/#' } }).settings.openTopics, ['t/#'])
+  t.same(load({ flags: { openTopics: 't/a, t/+/b' } }).settings.openTopics, ['t/a', 't/+/b'])
+  t.same(load({ environment: { PARLEY_OPEN_TOPICS: 'none' } }).settings.openTopics, [])
+  const readFile = fileWith({ openTopics: ['t/#'] })
+  t.same(load({ flags: { config: 'p' }, readFile }).settings.openTopics, ['t/#'])
+  for (const openTopics of ['u/#', 't', '+/a', 't/a#', 't/#,g/team/msg', 'all', ',']) {
+    const problem = /^(openTopics|--open-topics) must be a list of filters below t/
+    t.match(problemsOf({ flags: { openTopics } }), [problem])
+  }
+})
+
+t.test('everything is open to anonymous only, and only where strangers are not', async (t) => {
+  const trusted = { openTopics: '#', anonymous: 'true' }
+  t.match(load({ flags: trusted }).settings, { openTopics: ['#'], anonymous: true })
+  const refused: readonly (readonly [Record<string, string>, RegExp])[] = [
+    [{ openTopics: '#' }, /needs anonymous/],
+    [{ anonymous: 'true' }, /needs openTopics #/],
+    [{ anonymous: 'true', openTopics: 't/#' }, /needs openTopics #/],
+    [{ ...trusted, openTopics: '#,t/#' }, /stands alone/],
+    [{ ...trusted, anonymous: 'yes' }, /must be true or false, not "yes"/],
+  ]
+  for (const [flags, problem] of refused) {
+    const problems = problemsOf({ flags })
+    t.match(problems, [problem], JSON.stringify(flags))
+    t.equal(problems.length, 1)
+  }
+  for (const host of ['127.0.0.1', '::1', 'localhost', '10.1.2.3', '172.31.0.1', '192.168.1.1']) {
+    t.same(problemsOf({ flags: { ...trusted, host } }), [], host)
+  }
+  for (const host of ['0.0.0.0', '::', '172.32.0.1', '8.8.8.8', '2001:db8::1', 'example.org']) {
+    t.match(problemsOf({ flags: { ...trusted, host } }), [/would let everybody in/], host)
+    const forced = { ...trusted, host, anonymousAnywhere: 'true' }
+    t.same(problemsOf({ flags: forced }), [], `${host}, forced`)
+  }
+  t.same(problemsOf({ flags: { host: '0.0.0.0', openTopics: 't/#' } }), [])
 })
 
 t.test('a bad value adds no contradiction that is not there', async (t) => {

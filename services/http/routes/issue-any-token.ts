@@ -1,8 +1,8 @@
-// POST /v1/admin/tokens: a token for any user, without a password.
+// POST /v1/admin/tokens: a token for any user, without a password; it may open plain topics.
 
 import { Type } from 'typebox'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
-import { issuedToken, problems, userId } from '../schemas.ts'
+import { issuedToken, problems, readGrants, topicGrants, userId } from '../schemas.ts'
 
 export function issueAnyToken(app: HttpInstance, { accounts, requireAdmin }: RouteParts): void {
   app.post('/v1/admin/tokens', {
@@ -18,6 +18,7 @@ export function issueAnyToken(app: HttpInstance, { accounts, requireAdmin }: Rou
           ttlSeconds: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'How long it lives, s.' }),
           ),
+          topics: Type.Optional(topicGrants),
         },
         { additionalProperties: false, examples: [{ user: 'alice' }] },
       ),
@@ -25,7 +26,8 @@ export function issueAnyToken(app: HttpInstance, { accounts, requireAdmin }: Rou
     },
     handler: async (request, reply) => {
       const { user, ttlSeconds } = request.body
-      return reply.code(201).send({ user, ...(await accounts.tokenFor(user, ttlSeconds)) })
+      const topics = readGrants(request.body.topics)
+      return reply.code(201).send({ user, ...(await accounts.tokenFor(user, ttlSeconds, topics)) })
     },
   })
 }

@@ -3,6 +3,7 @@
 import { createHmac, createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { createLocalJWKSet, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import t from 'tap'
+import { noGrants } from '../../../protocol/grants.ts'
 import { makeTokens, tokenLengthMax } from '../../../services/auth/tokens.ts'
 import { refused, testKey } from '../support/refusals.ts'
 
@@ -32,11 +33,24 @@ function unsigned(header: object, payload: object): string {
 
 const claims = { iss: issuer, aud: audience, sub: 'alice', exp: start / 1000 + 60 }
 
+t.test('a token opens the plain topics that its claim names', async (t) => {
+  const { tokens } = setup()
+  const topics = { publish: ['t/a'], subscribe: ['t/a/#', 't/+/b'] }
+  const { token } = await tokens.issue('alice', 60, topics)
+  t.strictSame((await tokens.verify(token)).topics, topics)
+  await t.rejects(tokens.issue('alice', 60, { publish: ['u/bob/msg'], subscribe: [] }))
+  for (const bad of [null, 'all', [], { publish: 't/#' }, { subscribe: ['#'] }, { admin: [] }]) {
+    await refused(t, tokens.verify(await forge({ topics: bad })), 'invalid-token')
+  }
+  const half = await tokens.verify(await forge({ topics: { publish: ['t/#'] } }))
+  t.strictSame(half.topics, { publish: ['t/#'], subscribe: [] })
+})
+
 t.test('a token names its user until the second it expires', async (t) => {
   const { time, tokens } = setup()
   const { token, expiresAt } = await tokens.issue('alice')
   t.equal(expiresAt, start + 60_000)
-  t.strictSame(await tokens.verify(token), { user: 'alice', expiresAt })
+  t.strictSame(await tokens.verify(token), { user: 'alice', expiresAt, topics: noGrants })
   time.now = expiresAt - 1000
   t.equal((await tokens.verify(token)).user, 'alice')
   time.now = expiresAt

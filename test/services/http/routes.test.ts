@@ -15,7 +15,7 @@ t.test('POST /v1/auth/register makes a user and gives a token', async (t) => {
   t.equal(made.headers.get('x-content-type-options'), 'nosniff')
   const { user, token, expiresAt } = made.body
   t.equal(user, 'zoë')
-  t.strictSame(await tokens.verify(token), { user: 'zoë', expiresAt })
+  t.match(await tokens.verify(token), { user: 'zoë', expiresAt })
   isProblem(t, await ask('POST', '/v1/auth/register', { json }), 409, 'user-exists')
 })
 
@@ -267,6 +267,20 @@ t.test('POST /v1/admin/tokens gives a token for any user there is', async (t) =>
   isProblem(t, unknown, 404, 'unknown-user')
   const bad = await ask('POST', '/v1/admin/tokens', { token, json: { user: 1 } })
   isProblem(t, bad, 400, 'invalid-request')
+})
+
+t.test('POST /v1/admin/tokens puts grants of plain topics into the token', async (t) => {
+  const { ask, tokens } = await startApi(t)
+  const token = adminToken
+  const topics = { publish: ['t/home/alice/#'] }
+  const issued = await ask('POST', '/v1/admin/tokens', { token, json: { user: 'alice', topics } })
+  const verified = await tokens.verify(issued.body.token)
+  t.strictSame(verified.topics, { ...topics, subscribe: [] })
+  for (const bad of [{ publish: ['u/bob/msg'] }, { publish: ['#'] }, { read: [] }, 't/#']) {
+    const json = { user: 'alice', topics: bad }
+    const answer = await ask('POST', '/v1/admin/tokens', { token, json })
+    isProblem(t, answer, 400, 'invalid-request')
+  }
 })
 
 t.test('POST /v1/admin/groups makes a group that its first member owns', async (t) => {
