@@ -1,10 +1,8 @@
-// The broker: attaches the lanes to aedes and to the doors, and closes them in order. The only file
+// The broker: attaches the lanes to the doors, and closes them in order. The only file
 // that makes connections.
 
-import type { EventEmitter } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import type { Server as TcpServer } from 'node:net'
-import { Aedes } from 'aedes'
 import type { Clock } from '../protocol/clock.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
@@ -12,8 +10,11 @@ import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import type { Admit } from './listen.ts'
 import { attachWebSocket, listenTcp, portOf } from './listen.ts'
+import type { PlainPersistence } from './plain.ts'
+import { makePlainLane } from './plain.ts'
 import { makeRetransmissions } from './retransmissions.ts'
 import { makeTimekeeper } from './timekeeper.ts'
+import { handleTrustedPacket } from './trusted.ts'
 
 export interface Broker {
   /** Accepts MQTT over TCP; resolves with the port. Rejects when the port cannot be had. */
@@ -23,13 +24,19 @@ export interface Broker {
   /** Takes in a client that came through another door; false when there is no room. */
   admit: Admit
   connections(): number
+  /** How many of them aedes knows of. */
+  plainClients(): number
   /** Accepts nobody new, answers the publishes that were read, waiting `drainMs` at most, and
    * closes all connections. */
   close(drainMs: number): Promise<void>
 }
 
-export type BrokerParts = Omit<BrokerContext, 'aedes' | 'postman' | 'retransmissions'> & {
+export interface BrokerParts extends Omit<BrokerContext, 'plain' | 'postman' | 'retransmissions'> {
   readonly clock: Clock
+  /** What aedes keeps between connections. */
+  readonly plainPersistence: PlainPersistence
+  /** Everybody may do everything, and there is no chat. */
+  readonly isTrusted: boolean
 }
 
 /** Devices whose publishes are recognised when they come again. */
@@ -37,9 +44,13 @@ const recordedDevicesMax = 10_000
 
 export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const { limits, logger, clock, log, releases } = parts
-  const aedes = await makeAedes(parts)
+  const plain = await makePlainLane({
+    persistence: parts.plainPersistence,
+    logger,
+    unsentBytesMax: limits.windowBytesMax,
+  })
   const retransmissions = makeRetransmissions(recordedDevicesMax)
-  const context: BrokerContext = { ...parts, aedes, postman: new Postman(), retransmissions }
+  const context: BrokerContext = { ...parts, plain, postman: new Postman(), retransmissions }
   const connections = new Set<Connection>()
   const timekeeper = makeTimekeeper(connections, limits, clock)
   const servers: TcpServer[] = []
@@ -60,7 +71,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       socket,
       peer,
       offeredToken,
-      handle: handlePacket,
+      handle: parts.isTrusted ? handleTrustedPacket : handlePacket,
       accepted,
       round,
     })
@@ -78,6 +89,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
     attach: (server) => attachWebSocket(server, admit, limits),
     admit,
     connections: () => connections.size,
+    plainClients: () => plain.clients(),
     async close(drainMs) {
       accepting = false
       for (const server of servers) server.close()
@@ -87,23 +99,9 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       for (const connection of [...connections]) connection.close('the server stops')
       await within(drainMs, Promise.all(closed))
       timekeeper.close()
-      await new Promise<void>((resolve) => aedes.close(() => resolve()))
+      await plain.close()
     },
   }
-}
-
-/** aedes keeps sessions, wills and keep-alives of what is not chat. Everybody who reaches it was
- * verified by the edge; no topic of its own is open to clients yet. */
-async function makeAedes({ logger }: BrokerParts): Promise<Aedes> {
-  const aedes = await Aedes.createBroker({
-    concurrency: 1000,
-    authorizePublish: (_client, _packet, done) => done(new Error('no such topic')),
-    authorizeSubscribe: (_client, _subscription, done) => done(null, null),
-  })
-  // The types of aedes leave out the event that matters most.
-  const emitter: EventEmitter = aedes
-  emitter.on('error', (err: Error) => logger.error({ err }, 'aedes failed'))
-  return aedes
 }
 
 /** Resolves with the work, or without it after `ms`. */

@@ -1,20 +1,21 @@
-// CONNECT: who is it, with which device? Verifies the token, opens the session, and lets aedes
-// answer. The client id is scoped by the user, so nobody can take over another user's session.
+// CONNECT: who is it, with which device? Verifies the token, opens the session, and answers. The
+// client id is scoped by the user, so nobody can take over another user's session.
 
 import type { IConnectPacket } from 'mqtt-packet'
-import mqtt from 'mqtt-packet'
 import { errorCatalogue, Refusal } from '../protocol/errors.ts'
 import { StoreFailure } from '../protocol/failure.ts'
 import { isId } from '../protocol/ids.ts'
+import { parsePublishTopic } from '../protocol/topics.ts'
+import { deviceKey } from '../services/delivery/locks.ts'
 import { recallRecords } from './at-least-once.ts'
 import type { Connection } from './connection.ts'
-import type { Identity } from './context.ts'
-import { AedesStream } from './edge/aedes-stream.ts'
+import type { BrokerContext, Identity } from './context.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
-import { packetType, writeConnack } from './edge/packets.ts'
+import { writeConnack } from './edge/packets.ts'
 import { parsePacket } from './edge/parse.ts'
 import { recallReceived } from './exactly-once.ts'
+import { introducePlain } from './plain-packets.ts'
 
 /** Return codes of CONNACK [MQTT-3.2.2-4]. */
 const connackCode = {
@@ -31,20 +32,34 @@ const connackForLevel5 = Buffer.from([0x20, 3, 0, 0x84, 0])
 /** Takes the CONNECT, which must be the first packet [MQTT-3.1.0-1]. Reading waits for the
  * CONNACK. */
 export function handleConnect(connection: Connection, frame: Frame): void {
-  const level = protocolLevel(frame)
-  if (level !== 3 && level !== 4) return refuseLevel(connection, level)
-  const packet = parsePacket(frame) as IConnectPacket
+  const packet = readConnect(connection, frame)
+  if (packet === undefined) return
   const device = deviceOf(packet, connection.context.randomId)
-  if (device === undefined) return refuse(connection, connackCode.identifierRejected)
+  if (device === undefined) return refuseClientId(connection)
   connection.state = 'connecting'
   connection.hold('answer')
-  open(connection, packet, device).catch((error: unknown) => {
-    const code = connackFor(error)
-    if (code === undefined) {
-      connection.context.logger.error({ err: error }, 'a connection could not be opened')
-    }
-    refuse(connection, code ?? connackCode.serverUnavailable)
-  })
+  open(connection, packet, device)
+    .catch((error: unknown) => {
+      const code = connackFor(error)
+      if (code === undefined) {
+        connection.context.logger.error({ err: error }, 'a connection could not be opened')
+      }
+      refuse(connection, code ?? connackCode.serverUnavailable)
+    })
+    .finally(() => connection.release('answer'))
+}
+
+/** Reads a CONNECT; undefined when its protocol was refused. Throws `FatalPacket`. */
+export function readConnect(connection: Connection, frame: Frame): IConnectPacket | undefined {
+  const level = protocolLevel(frame)
+  if (level === 3 || level === 4) return parsePacket(frame) as IConnectPacket
+  refuseLevel(connection, level)
+  return undefined
+}
+
+/** Refuses a CONNECT for its client id. */
+export function refuseClientId(connection: Connection): void {
+  refuse(connection, connackCode.identifierRejected)
 }
 
 /** The level of a protocol this server knows by name. */
@@ -88,11 +103,12 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
   const token = packet.password?.toString() ?? connection.offeredToken
   if (token === undefined) throw new Refusal('invalid-token', 'no token was given')
   const identity = await context.identify(token)
-  mayLeaveWill(packet, identity)
+  const will = plainWill(packet, identity, context)
   if (connection.state !== 'connecting') return
   const { user } = identity
   const arrival = { user, device, durable: packet.clean === false, link: connection }
   const { session, present } = await context.engine.attach(arrival)
+  if (!present) await context.plain.forget(deviceKey(session))
   // The peer may have gone, or another connection of the device come, meanwhile.
   if (connection.state !== 'connecting') return context.engine.detach(session)
   connection.identity = identity
@@ -102,55 +118,22 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
   recallRecords(connection, session, present)
   if (present) await recallReceived(connection, session)
   if (connection.state !== 'connecting') return
-  introduce(connection, { packet, clientId: `${user}/${device}`, present })
-}
-
-/** A will may only speak of the user's own presence. */
-function mayLeaveWill({ will }: IConnectPacket, { user }: Identity): void {
-  if (will && will.topic !== `u/${user}/presence`) {
-    throw new Refusal('not-authorized', 'a will may be left on the own presence topic only')
-  }
-}
-
-interface Introduction {
-  readonly packet: IConnectPacket
-  readonly clientId: string
-  readonly present: boolean
-}
-
-/** Connects the client to aedes with a clean CONNECT: who it is was verified here, its silence is
- * watched here, and whether a session is present is known here. */
-function introduce(connection: Connection, { packet, clientId, present }: Introduction): void {
-  const stream = new AedesStream({
-    packet: (frame) => {
-      if (frame.header >> 4 === packetType.connack) return welcome(connection, frame, present)
-      connection.write(Buffer.from(frame.buffer.subarray(frame.first, frame.end)))
-    },
-    closed: () => connection.close('aedes closed the connection'),
-    wanted: () => connection.release('aedes'),
-    isStalled: () => connection.isStalled(),
-  })
-  connection.aedesStream = stream
-  connection.context.aedes.handle(stream)
-  const { clean, will } = packet
-  stream.giveBytes(
-    mqtt.generate({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 4,
-      clientId,
-      clean: clean ?? true,
-      keepalive: 0,
-      ...(will ? { will } : {}),
-    }),
-  )
-}
-
-function welcome(connection: Connection, { buffer, start }: Frame, present: boolean): void {
-  const code = buffer[start + 1] as number
-  if (code !== 0) return refuse(connection, code)
   connection.write(writeConnack(0, present))
   connection.opened()
-  connection.session?.start()
-  connection.release('answer')
+  // aedes hears of a device when it has something to remember for it, or to say.
+  const isPlain = present && context.plain.remembers(deviceKey(session))
+  if (will || isPlain || session.subscriptions.plain().length > 0) introducePlain(connection, will)
+  session.start()
+}
+
+/** The will for aedes. A will may also speak of the user's own presence. */
+function plainWill(
+  { will }: IConnectPacket,
+  { user, topics }: Identity,
+  { plainAccess }: BrokerContext,
+): IConnectPacket['will'] {
+  if (will === undefined || will.topic === `u/${user}/presence`) return undefined
+  const isPlain = parsePublishTopic(will.topic).kind === 'plain'
+  if (isPlain && plainAccess.mayPublish(topics, will.topic)) return will
+  throw new Refusal('not-authorized', 'a will may be left on the own presence or a granted topic')
 }

@@ -8,12 +8,12 @@ import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { BrokerContext, Identity } from './context.ts'
 import { encodeFor } from './deliver.ts'
-import type { AedesStream } from './edge/aedes-stream.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
 import { writePublish } from './edge/packets.ts'
+import type { PlainClient } from './plain-client.ts'
 import type { PublishRecords } from './retransmissions.ts'
 
 /** `awaitingConnect`: nothing but CONNECT is accepted. `connecting`: CONNECT is being answered.
@@ -29,6 +29,7 @@ export type Hold =
   | 'refusal'
   | 'inFlight'
   | 'log'
+  | 'introduction'
   | 'aedes'
   | 'unsent'
   | 'shutdown'
@@ -47,7 +48,10 @@ export class Connection implements Link {
   readonly offeredToken: string | undefined
   identity: Identity | undefined
   session: Session | undefined
-  aedesStream: AedesStream | undefined
+  /** The device as aedes knows it; undefined as long as it needs no aedes. */
+  plain: PlainClient | undefined
+  /** The client has said DISCONNECT: its will is not published [MQTT-3.14.4-3]. */
+  hasDisconnected = false
   /** Longest silence the client may keep, ms; 0 for any [MQTT-3.1.2-24]. */
   silenceMsMax = 0
   /** Publishes that wait for their commit. */
@@ -232,7 +236,7 @@ export class Connection implements Link {
   /** The socket takes more. */
   #drained(): void {
     this.release('unsent')
-    this.aedesStream?.drained()
+    this.plain?.stream.drained()
     this.session?.drained()
   }
 
@@ -271,10 +275,10 @@ export class Connection implements Link {
 
   /** Leaves session and aedes, once. */
   #leave(): void {
-    const { session, aedesStream, context } = this
+    const { session, plain, context } = this
     this.session = undefined
-    this.aedesStream = undefined
-    aedesStream?.destroy()
+    this.plain = undefined
+    plain?.leave(this.hasDisconnected)
     if (session === undefined) return
     this.records?.disconnected(this.openedInRound, this.heardInRound)
     context.engine.detach(session).catch((err: unknown) => {

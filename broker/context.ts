@@ -1,19 +1,23 @@
-// What the handlers of the broker share: the services, the bounds, aedes.
+// What the handlers of the broker share: the services, the bounds, the plain lane.
 
-import type { Aedes } from 'aedes'
+import type { TopicGrants } from '../protocol/grants.ts'
 import type { Logger } from '../protocol/logger.ts'
+import type { PlainAccess } from '../services/access/plain-topics.ts'
 import type { Routes } from '../services/access/routes.ts'
 import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
 import type { Receipts } from '../services/receipts/receipts.ts'
 import type { Postman } from './edge/outbox.ts'
+import type { PlainLane } from './plain.ts'
 import type { Retransmissions } from './retransmissions.ts'
 
 /** Who a token speaks for; `expiresAt` in ms since the epoch. */
 export interface Identity {
   readonly user: string
   readonly expiresAt: number
+  /** Plain topics the token opens. */
+  readonly topics: TopicGrants
 }
 
 export interface BrokerLimits {
@@ -30,6 +34,8 @@ export interface BrokerLimits {
   readonly publishesInFlightMax: number
   /** How long a socket may leave what was written to it in one turn untaken, ms. */
   readonly stalledTimeoutMs: number
+  /** Most bytes a device may leave untaken before messages of plain topics are lost to it. */
+  readonly windowBytesMax: number
 }
 
 export interface BrokerContext {
@@ -40,7 +46,8 @@ export interface BrokerContext {
   readonly receipts: Pick<Receipts, 'read' | 'typing'>
   /** Verifies a token and that its user exists; throws `Refusal`. */
   readonly identify: (token: string) => Promise<Identity>
-  readonly aedes: Aedes
+  readonly plain: PlainLane
+  readonly plainAccess: PlainAccess
   readonly postman: Postman
   readonly retransmissions: Retransmissions
   readonly logger: Logger

@@ -65,11 +65,16 @@ class PendingRelease implements ReleaseRequest {
   }
 }
 
-/** PUBREL: the packet id is free again. Answered also when it is unknown [MQTT-3.7.2]. */
-export function handlePubrel(connection: Connection, frame: Frame): void {
+/** Reads the packet id of a PUBREL. Throws `FatalPacket`. */
+export function readPubrel(frame: Frame): number {
   const packetId = readPacketId(frame)
   // The flags of a PUBREL are 0010 [MQTT-3.6.1-1].
   if (!packetId || (frame.header & 0x0f) !== 2) throw new FatalPacket('a malformed PUBREL')
+  return packetId
+}
+
+/** PUBREL: the packet id is free again. Answered also when it is unknown [MQTT-3.7.2]. */
+export function handlePubrel(connection: Connection, packetId: number): void {
   const { session, context } = connection
   if (!connection.receivedQos2.delete(packetId) || !session?.durable) {
     return complete(connection, packetId)

@@ -1,28 +1,29 @@
-// Which handler takes which packet. What is not chat goes on to aedes.
+// Which handler takes which packet of a client that is connected, or about to be.
 
 import { handlePuback } from './acknowledge.ts'
 import { handleConnect } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
+import { handleDisconnect } from './disconnect.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { packetType } from './edge/packets.ts'
-import { handlePubrel } from './exactly-once.ts'
+import { handlePubrel, readPubrel } from './exactly-once.ts'
+import { handlePingreq } from './ping.ts'
+import { givePlain, handlePlainAnswer, isPlainAnswer } from './plain-packets.ts'
 import { handlePublish } from './publish.ts'
 import { handleSubscribe, handleUnsubscribe } from './subscribe.ts'
-
-const toAedes: PacketHandler = (connection, frame) => {
-  if (connection.aedesStream?.give(frame) === false) connection.hold('aedes')
-}
 
 /** Handlers by control packet type, for connected clients. A type without one is a packet that only
  * servers send, or no packet at all. */
 const handlers: readonly (PacketHandler | undefined)[] = Object.assign(new Array(16), {
   [packetType.publish]: handlePublish,
-  [packetType.puback]: handlePuback,
-  [packetType.pubrel]: handlePubrel,
+  [packetType.puback]: handleEitherPuback,
+  [packetType.pubrec]: handlePlainAnswer,
+  [packetType.pubrel]: handleEitherPubrel,
+  [packetType.pubcomp]: handlePlainAnswer,
   [packetType.subscribe]: handleSubscribe,
   [packetType.unsubscribe]: handleUnsubscribe,
-  [packetType.pingreq]: toAedes,
+  [packetType.pingreq]: handlePingreq,
   [packetType.disconnect]: handleDisconnect,
 })
 
@@ -39,9 +40,14 @@ export function handlePacket(connection: Connection, frame: Frame): void {
   handle(connection, frame)
 }
 
-/** DISCONNECT: aedes forgets the will, and closes the connection [MQTT-3.14.4-1]. */
-function handleDisconnect(connection: Connection, frame: Frame): void {
-  connection.hold('shutdown')
-  if (connection.aedesStream) connection.aedesStream.give(frame)
-  else connection.close('the client disconnected')
+function handleEitherPuback(connection: Connection, frame: Frame): void {
+  if (!isPlainAnswer(connection, frame)) handlePuback(connection, frame)
+}
+
+/** What chat does not know of is aedes': it answers ids that nobody knows, too. */
+function handleEitherPubrel(connection: Connection, frame: Frame): void {
+  const packetId = readPubrel(frame)
+  const isPlain = connection.plain !== undefined && !connection.receivedQos2.has(packetId)
+  if (isPlain) givePlain(connection, frame)
+  else handlePubrel(connection, packetId)
 }

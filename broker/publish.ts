@@ -9,6 +9,7 @@ import { readPublish } from './edge/packets.ts'
 import { isRepeated } from './exactly-once.ts'
 import { handleRead } from './mark-read.ts'
 import { handleMessage, rememberedRoute } from './message.ts'
+import { handlePlainPublish } from './plain-packets.ts'
 import { handleSync } from './sync.ts'
 import { handleTyping } from './typing.ts'
 
@@ -27,5 +28,6 @@ export function handlePublish(connection: Connection, frame: Frame): void {
     return handleTyping(connection, packet, topic)
   }
   if (topic.kind === 'sync') return handleSync(connection, packet, topic.user)
+  if (topic.kind === 'plain') return handlePlainPublish(connection, packet, frame)
   refuse(connection, packet, { code: 'unknown-topic' })
 }

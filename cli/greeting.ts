@@ -28,7 +28,9 @@ export function greeting({ version, settings, listening, hasMosquitto }: Greetin
   if (mqtt !== undefined) lines.push(`listening ${listenUrl('mqtt', mqtt)}`)
   if (http !== undefined) lines.push(`listening ${listenUrl('http', http)}  (${doors(settings)})`)
   lines.push(`data folder ${settings.data}`)
-  if (mqtt !== undefined && settings.roles.includes('api')) {
+  if (settings.anonymous) {
+    lines.push('WARNING: anonymous: whoever can reach this server may do everything; no chat')
+  } else if (mqtt !== undefined && settings.roles.includes('api')) {
     lines.push('make a user with a token, and send a message:')
     lines.push(`  npx parley user add alice${data(settings)} && ${tokenCommand(settings)}`)
     lines.push(`  ${publishCommand(mqtt, hasMosquitto)}`)

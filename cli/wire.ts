@@ -6,11 +6,13 @@ import type { Logger as PinoLogger } from 'pino'
 import { makeBroker } from '../broker/broker.ts'
 import type { Identity } from '../broker/context.ts'
 import type { Settings } from '../config/schema.ts'
+import { makePlainPersistence } from '../plugins/aedes-persistence/memory.ts'
 import { loadAdminToken, loadKeys } from '../plugins/keys-file/keys-file.ts'
 import type { SqliteStore } from '../plugins/store-sqlite/store.ts'
 import { openSqliteStore } from '../plugins/store-sqlite/store.ts'
 import { systemClock } from '../protocol/clock.ts'
 import { Refusal } from '../protocol/errors.ts'
+import { makePlainAccess } from '../services/access/plain-topics.ts'
 import { makeRoutes } from '../services/access/routes.ts'
 import { makeAccounts } from '../services/auth/accounts.ts'
 import { makePasswords } from '../services/auth/passwords.ts'
@@ -185,6 +187,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
 
 async function openBroker(foundation: Foundation, server: HttpServer): Promise<ListenAddress> {
   const { settings, logger, store, tokens, chat, closing } = foundation
+  if (settings.anonymous) logger.warn('anonymous: whoever can reach this server may do everything')
   const identify = async (token: string): Promise<Identity> => {
     const identity = await tokens.verify(token)
     if (await store.users.userExists(identity.user)) return identity
@@ -196,6 +199,12 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<L
     logger,
     clock: systemClock,
     limits: settings,
+    isTrusted: settings.anonymous,
+    plainAccess: makePlainAccess(settings.openTopics),
+    plainPersistence: makePlainPersistence({
+      messagesMax: settings.plainQueueMax,
+      bytesMax: settings.plainQueueBytesMax,
+    }),
     randomId: () => randomBytes(12).toString('base64url'),
   })
   closing.push(() => broker.close(settings.drainTimeoutMs))
@@ -254,7 +263,7 @@ export async function openLocalAdministration(settings: Settings): Promise<Admin
   })
   return {
     addUser: (user, password) => accounts.addUser(user, password),
-    issueToken: (user, ttlSeconds) => accounts.tokenFor(user, ttlSeconds),
+    issueToken: (user, ttlSeconds, topics) => accounts.tokenFor(user, ttlSeconds, topics),
     addGroup: async (request) =>
       void (await conversations.createGroup({ by: undefined, ...request })),
     close: () => store.close(),

@@ -24,6 +24,7 @@ export class AedesStream extends Duplex {
   readonly #events: AedesStreamEvents
   readonly #framer = new Framer(anySize)
   #held: (() => void) | undefined
+  #isFinished = false
 
   constructor(events: AedesStreamEvents) {
     super({ allowHalfOpen: false })
@@ -31,19 +32,31 @@ export class AedesStream extends Duplex {
     this.on('error', ignore)
   }
 
-  /** Hands a packet of the client to aedes. The bytes are copied: they may lie in a larger chunk.
-   * False when aedes has enough for now; `wanted` tells when to go on. */
-  give({ buffer, first, end }: Frame): boolean {
-    return this.destroyed || this.push(Buffer.from(buffer.subarray(first, end)))
+  /** Hands aedes whole packets, which it keeps. False when it has enough for now; `wanted` tells
+   * when to go on. */
+  give(packets: Buffer): boolean {
+    return this.#isFinished || this.destroyed || this.push(packets)
   }
 
-  /** Hands aedes bytes that were made for it. */
-  giveBytes(bytes: Buffer): void {
-    if (!this.destroyed) this.push(bytes)
+  /** The client is gone: aedes reads what it was given, and closes. What it says is dropped. */
+  finish(): void {
+    if (this.#isFinished || this.destroyed) return
+    this.#isFinished = true
+    this.push(null)
+    this.#proceed()
   }
 
-  /** The client's socket takes bytes again. */
+  /** Whether aedes waits for the client's socket. */
+  isHeld(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** The client's socket has taken bytes. */
   drained(): void {
+    if (this.#held !== undefined && !this.#events.isStalled()) this.#proceed()
+  }
+
+  #proceed(): void {
     const proceed = this.#held
     this.#held = undefined
     proceed?.()
@@ -53,12 +66,22 @@ export class AedesStream extends Duplex {
     this.#events.wanted()
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#take(chunk, done)
+  }
+
+  /** aedes writes a packet in pieces. */
+  override _writev(pieces: { readonly chunk: Buffer }[], done: () => void): void {
+    this.#take(Buffer.concat(pieces.map(({ chunk }) => chunk)), done)
+  }
+
+  #take(chunk: Buffer, done: () => void): void {
+    if (this.#isFinished) return done()
     this.#framer.push(chunk)
     for (let frame = this.#framer.next(); frame; frame = this.#framer.next()) {
       this.#events.packet(frame)
     }
-    if (this.#events.isStalled()) this.#held = () => done()
+    if (this.#events.isStalled()) this.#held = done
     else done()
   }
 

@@ -2,6 +2,7 @@
 // parsed and written by mqtt-packet.
 
 import { isUtf8 } from 'node:buffer'
+import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
 
 /** Control packet types [MQTT-2.2.1]. */
@@ -66,6 +67,14 @@ export function writeAcknowledgement(type: number, packetId: number): Buffer {
   packet[3] = packetId & 0xff
   return packet
 }
+
+/** PINGREQ and DISCONNECT have neither flags nor a body [MQTT-2.2.2-2, MQTT-3.14.1-1]. Throws
+ * `FatalPacket`. */
+export function demandEmpty({ header, start, end }: Frame): void {
+  if ((header & 0x0f) !== 0 || end > start) throw new FatalPacket('a packet that should be empty')
+}
+
+export const pingresp = Buffer.from([0xd0, 0])
 
 /** CONNACK with a 3.1.1 return code. */
 export function writeConnack(returnCode: number, sessionPresent = false): Buffer {

@@ -27,7 +27,7 @@ import { makeRoster } from './roster.ts'
 import { makeSaveSession } from './save-session.ts'
 import type { SessionOptions } from './session.ts'
 import { Session } from './session.ts'
-import type { SubscribeRequest } from './subscribe.ts'
+import type { SubscribeCode, SubscribeRequest } from './subscribe.ts'
 import { makeSubscriber } from './subscribe.ts'
 import { makeSubscriptions } from './subscriptions.ts'
 import type { Sync } from './sync.ts'
@@ -82,7 +82,7 @@ export interface Engine extends Notices {
   subscribe(
     session: Session,
     requests: readonly SubscribeRequest[],
-  ): Promise<readonly (0 | 1 | 128)[]>
+  ): Promise<readonly SubscribeCode[]>
   unsubscribe(session: Session, filters: readonly string[]): Promise<void>
   /** Sets a session's positions as the device says; see `Sync`. */
   readonly sync: Sync

@@ -1,10 +1,10 @@
 // What the delivery engine needs of a store (devices, their subscriptions and cursors), of the log,
 // and of a connection.
 
-/** A topic filter a device subscribed to, with the granted QoS. */
+/** A topic filter a device subscribed to, with the granted QoS: 2 for plain topics only. */
 export interface Subscription {
   readonly filter: string
-  readonly qos: 0 | 1
+  readonly qos: 0 | 1 | 2
 }
 
 /** How far a device is in a conversation: `acked` up to where it acknowledged, `sent` up to where

@@ -1,5 +1,5 @@
-// SUBSCRIBE and UNSUBSCRIBE of chat topics: what is granted, from where a device listens, and
-// what the store remembers of it.
+// SUBSCRIBE and UNSUBSCRIBE: what is granted, from where a device listens, and what the store
+// remembers of it. Filters of plain topics are only remembered.
 
 import { groupConversation } from '../../protocol/ids.ts'
 import { parseChatFilter } from '../../protocol/topics.ts'
@@ -12,19 +12,24 @@ import { subscriptionsMax } from './subscriptions.ts'
 
 export interface SubscribeRequest {
   readonly filter: string
-  /** As asked for; 2 is granted as 1, which the specification allows. */
+  /** As asked for; 2 is granted as 1, which the specification allows, but for plain topics. */
   readonly qos: 0 | 1 | 2
+  /** A filter of plain topics, found to be granted by who asks. */
+  readonly isPlain?: boolean
 }
+
+/** Granted QoS, or refused. */
+export type SubscribeCode = 0 | 1 | 2 | typeof refusedCode
 
 interface Subscriber {
   subscribe(
     session: Session,
     requests: readonly SubscribeRequest[],
-  ): Promise<readonly (0 | 1 | 128)[]>
+  ): Promise<readonly SubscribeCode[]>
   unsubscribe(session: Session, filters: readonly string[]): Promise<void>
 }
 
-const refused = 128
+export const refusedCode = 128
 
 export function makeSubscriber(save: SaveSession, roster: Roster): Subscriber {
   const membersOf = (session: Session): Iterable<Member> =>
@@ -39,11 +44,12 @@ export function makeSubscriber(save: SaveSession, roster: Roster): Subscriber {
     return roster.get(session.user)?.memberships.has(conversation) ?? false
   }
 
-  const grant = (session: Session, { filter, qos }: SubscribeRequest): 0 | 1 | 128 => {
+  const grant = (session: Session, request: SubscribeRequest): SubscribeCode => {
     const { subscriptions } = session
-    if (!mayHear(session, filter)) return refused
-    if (subscriptions.size() >= subscriptionsMax && !subscriptions.has(filter)) return refused
-    const granted = qos === 0 ? 0 : 1
+    const { filter, qos, isPlain = false } = request
+    if (!isPlain && !mayHear(session, filter)) return refusedCode
+    if (subscriptions.size() >= subscriptionsMax && !subscriptions.has(filter)) return refusedCode
+    const granted = isPlain || qos === 0 ? qos : 1
     subscriptions.set({ filter, qos: granted })
     return granted
   }

@@ -1,6 +1,7 @@
 // What a session's topic filters cover. Pure: filters in, answers out.
 
 import type { Conversation } from '../../protocol/entry.ts'
+import { isPlainFilter } from '../../protocol/filters.ts'
 import type { ChatFilter, Leaf } from '../../protocol/topics.ts'
 import { parseChatFilter } from '../../protocol/topics.ts'
 import type { Subscription } from './ports.ts'
@@ -17,6 +18,8 @@ export interface Subscriptions {
   version(): number
   size(): number
   list(): readonly Subscription[]
+  /** Those of plain topics. */
+  plain(): readonly Subscription[]
   /** The QoS at which the session wants the messages of a conversation, the highest of all filters
    * that match [MQTT-3.3.5-1]; undefined when none does. */
   messageQos(conversation: Conversation): Qos | undefined
@@ -29,7 +32,8 @@ export interface Subscriptions {
   hasAnyLeaf(leaf: Leaf): boolean
 }
 
-type Qos = Subscription['qos']
+/** Of chat messages. */
+type Qos = 0 | 1
 
 /** The filters, read once: asked for each of a user's conversations, they must answer quickly. */
 interface Coverage {
@@ -74,6 +78,7 @@ export function makeSubscriptions(user: string, initial: readonly Subscription[]
     version: () => version,
     size: () => held.size,
     list: () => [...held.values()],
+    plain: () => [...held.values()].filter(({ filter }) => isPlainFilter(filter)),
     messageQos(conversation) {
       const { userLeaves, groups } = covered()
       return conversation.kind === 'direct'
@@ -103,7 +108,7 @@ function cover(user: string, subscriptions: Iterable<Subscription>): Coverage {
   }
   for (const { filter: text, qos } of subscriptions) {
     const filter = parseChatFilter(text)
-    if (filter !== undefined) add(coverage, user, { filter, qos })
+    if (filter !== undefined) add(coverage, user, { filter, qos: qos === 0 ? 0 : 1 })
   }
   return coverage
 }

@@ -64,7 +64,7 @@ t.test('refused and stored messages are answered in the order they came', async 
   })
   t.same(explained, [
     ['not-a-member', 2, 'phone', true],
-    ['unknown-topic', 4, 'phone', true],
+    ['not-authorized', 4, 'phone', true],
     ['payload-too-large', 6, 'phone', true],
     ['invalid-payload', 7, 'phone', true],
   ])

@@ -68,6 +68,33 @@ t.test('a stopped server starts again on its folder', async (t) => {
   t.not(second.pid, first.pid)
 })
 
+t.test(
+  'anonymous is refused in one line without its setting, or on a public address',
+  async (t) => {
+    const ports = ['--mqtt-port', '0', '--http-port', '0', '--data', 'd']
+    const cases: readonly (readonly [string[], RegExp])[] = [
+      [['--open-topics', '#'], /^parley: .*openTopics # .*needs anonymous/],
+      [['--anonymous'], /^parley: .*anonymous .*needs openTopics #/],
+      [
+        ['--open-topics', '#', '--anonymous', '--host', '0.0.0.0'],
+        /^parley: .*0\.0\.0\.0 would let/,
+      ],
+    ]
+    for (const [flags, message] of cases) {
+      const words = ['serve', ...ports, ...flags]
+      const { code, stdout, stderr } = await runParley(t, words, { cwd: t.testdir() })
+      t.match({ code, stdout }, { code: 1, stdout: '' })
+      t.match(stderr, message)
+    }
+  },
+)
+
+t.test('anonymous is warned of at the start', async (t) => {
+  const flags = ['--open-topics', '#', '--anonymous']
+  const server = await startServer(t, { cwd: t.testdir() }, flags)
+  t.match(server.stdout(), /^WARNING: anonymous: whoever can reach this server may do everything/m)
+})
+
 t.test('a port in use is one line and exit code 1', async (t) => {
   const { mqttPort } = await startServer(t, { cwd: t.testdir() })
   const words = ['serve', '--mqtt-port', String(mqttPort), '--http-port', '0', '--data', 'd']

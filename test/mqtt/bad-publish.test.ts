@@ -56,7 +56,7 @@ const refused: readonly {
     code: 'invalid-payload',
   },
   { what: 'a topic that is none', topic: 'hello', code: 'unknown-topic' },
-  { what: 'a plain topic', topic: 't/x', code: 'unknown-topic' },
+  { what: 'a plain topic', topic: 't/x', code: 'not-authorized' },
   { what: "another's presence", topic: 'p/dave', code: 'unknown-topic' },
   { what: "another's errors", topic: 'u/dave/error', code: 'unknown-topic' },
   { what: "another's events", topic: 'u/dave/event', code: 'unknown-topic' },
@@ -112,7 +112,7 @@ t.test('the explanation goes to all devices of the publisher, naming the one it 
   await until('both hear of it', () =>
     [phone, laptop].every((client) => explanations(client).length === 1),
   )
-  t.match(explanations(laptop), [{ code: 'unknown-topic', packetId: 5, clientId: 'phone' }])
+  t.match(explanations(laptop), [{ code: 'not-authorized', packetId: 5, clientId: 'phone' }])
 })
 
 t.test('a payload at the limit is stored whole', async (t) => {

@@ -4,9 +4,12 @@
 import type { Broker } from '../../broker/broker.ts'
 import { makeBroker } from '../../broker/broker.ts'
 import type { BrokerLimits } from '../../broker/context.ts'
+import { makePlainPersistence } from '../../plugins/aedes-persistence/memory.ts'
 import type { Entry } from '../../protocol/entry.ts'
 import { Refusal } from '../../protocol/errors.ts'
+import { noGrants } from '../../protocol/grants.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import { makePlainAccess } from '../../services/access/plain-topics.ts'
 import { makeRoutes } from '../../services/access/routes.ts'
 import type { Conversations, MembershipChange } from '../../services/conversations/conversations.ts'
 import { makeConversations } from '../../services/conversations/conversations.ts'
@@ -81,13 +84,18 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
     receipts: noReceipts,
     identify: async (user) => {
-      if (await ports.userExists(user)) return { user, expiresAt: Number.POSITIVE_INFINITY }
+      if (await ports.userExists(user)) {
+        return { user, expiresAt: Number.POSITIVE_INFINITY, topics: noGrants }
+      }
       throw new Refusal('not-authorized')
     },
     logger,
     clock,
     limits: options.limits,
     randomId: () => 'random',
+    isTrusted: false,
+    plainAccess: makePlainAccess([]),
+    plainPersistence: makePlainPersistence({ messagesMax: 100, bytesMax: 100_000 }),
   })
   return {
     admit: broker.admit,

@@ -128,6 +128,7 @@ function chooseOptions(random: Random): ServerOptions {
       connectTimeoutMs: 3000,
       publishesInFlightMax: random.choose(1, 2, 8),
       stalledTimeoutMs: 5000,
+      windowBytesMax: 262_144,
     },
   }
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { startServer } from '../../cli/wire.ts'
 import { loadSettings } from '../../config/load.ts'
+import type { TopicGrants } from '../../protocol/grants.ts'
 
 /** A server and what tests ask of it over its HTTP API. */
 export interface TestServer {
@@ -16,7 +17,7 @@ export interface TestServer {
   readonly data: string
   addUser(user: string): Promise<void>
   /** A token of the user, who is made if need be. */
-  token(user: string): Promise<string>
+  token(user: string, topics?: Partial<TopicGrants>): Promise<string>
   addGroup(group: string, members: readonly string[]): Promise<void>
   /** An HTTP request with a bearer token; the answer's status and JSON. */
   request(
@@ -86,9 +87,9 @@ function makeClient(port: number) {
     httpUrl,
     request,
     addUser,
-    async token(user: string) {
+    async token(user: string, topics?: Partial<TopicGrants>) {
       await addUser(user)
-      const { token } = await administer('/v1/admin/tokens', { user }, [201])
+      const { token } = await administer('/v1/admin/tokens', { user, topics }, [201])
       return token as string
     },
     async addGroup(group: string, members: readonly string[]) {

@@ -6,7 +6,10 @@ import { connect, type Socket } from 'node:net'
 import mqtt from 'mqtt-packet'
 import { type Broker, makeBroker } from '../../../broker/broker.ts'
 import type { BrokerLimits } from '../../../broker/context.ts'
+import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 import { Refusal } from '../../../protocol/errors.ts'
+import { noGrants } from '../../../protocol/grants.ts'
+import { makePlainAccess } from '../../../services/access/plain-topics.ts'
 import { makeRoutes } from '../../../services/access/routes.ts'
 import { makeConversations } from '../../../services/conversations/conversations.ts'
 import { makeLog } from '../../../services/log/log.ts'
@@ -42,6 +45,7 @@ const limits: BrokerLimits = {
   connectTimeoutMs: 5000,
   publishesInFlightMax: 8,
   stalledTimeoutMs: 30_000,
+  windowBytesMax: 262_144,
 }
 
 /** Starts a broker; every token is the id of its user, and `x` is no token. */
@@ -97,12 +101,15 @@ export async function makeBenchBroker(
     receipts: noReceipts,
     identify: async (token) => {
       if (token === 'x') throw new Refusal('invalid-token')
-      return { user: token, expiresAt: Number.POSITIVE_INFINITY }
+      return { user: token, expiresAt: Number.POSITIVE_INFINITY, topics: noGrants }
     },
     logger,
     limits: { ...limits, ...more },
     clock: () => 0,
     randomId: () => 'random',
+    isTrusted: false,
+    plainAccess: makePlainAccess([]),
+    plainPersistence: makePlainPersistence({ messagesMax: 100, bytesMax: 100_000 }),
   })
   const port = await broker.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
@@ -178,9 +185,14 @@ export function connectPacket(user: string, more: Partial<mqtt.IConnectPacket> =
 }
 
 /** Opens a connection and waits for its CONNACK. */
-export async function connectRaw(t: Owner, port: number, user: string): Promise<RawClient> {
+export async function connectRaw(
+  t: Owner,
+  port: number,
+  user: string,
+  more: Partial<mqtt.IConnectPacket> = {},
+): Promise<RawClient> {
   const client = await openRaw(t, port)
-  client.send(connectPacket(user))
+  client.send(connectPacket(user, more))
   await client.got('connack')
   return client
 }

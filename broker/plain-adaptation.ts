@@ -1,0 +1,56 @@
+// What aedes' clients are made to do otherwise, by the parts of them that its types do not show:
+// see lib/client.js and lib/qos-packet.js of aedes 1.2.
+
+import type { AedesPublishPacket, Client } from 'aedes'
+import { covers } from '../protocol/filters.ts'
+import { packetIdMax } from '../services/delivery/window.ts'
+
+type Deliver = (packet: AedesPublishPacket, done: () => void) => void
+
+interface AedesClient extends Client {
+  /** Filters with what was granted. */
+  readonly subscriptions: Readonly<Record<string, { readonly qos: 0 | 1 | 2 }>>
+  /** The packet id of the next message to the client. */
+  _nextId: number
+  deliver0: Deliver
+  deliverQoS: Deliver
+}
+
+const idMax = 65_535
+
+/** Keeps the packet ids of a client above those of chat. Returns what tells the next one. */
+export function numberFrom(client: Client, first: number): { next(): number } {
+  let next = first
+  Object.defineProperty(client, '_nextId', {
+    get: () => next,
+    // aedes begins anew with 1.
+    set: (id: number) => {
+      next = id > packetIdMax && id <= idMax ? id : packetIdMax + 1
+    },
+  })
+  return { next: () => next }
+}
+
+/** Of several filters that match a message, aedes delivers by the first it finds. Here each
+ * delivers at the publisher's QoS, and `grantedQos` lowers it [MQTT-3.3.5-1]. */
+export function deliverAtHighestQos(client: Client): void {
+  const internal = client as AedesClient
+  const { deliver0, deliverQoS } = internal
+  internal.deliver0 = (packet, done) => {
+    if (packet.qos === 0) deliver0(packet, done)
+    else deliverQoS(packet, done)
+  }
+}
+
+/** The QoS at which the client gets a message: not above the publisher's and the highest granted
+ * [MQTT-3.8.4-6]. */
+export function grantedQos(client: Client, packet: AedesPublishPacket): 0 | 1 | 2 {
+  const { subscriptions } = client as AedesClient
+  let highest: 0 | 1 | 2 | undefined
+  for (const filter in subscriptions) {
+    const qos = subscriptions[filter]?.qos ?? 0
+    if (qos > (highest ?? -1) && covers(filter, packet.topic)) highest = qos
+  }
+  // What waits from before an UNSUBSCRIBE was granted then.
+  return highest === undefined || highest > packet.qos ? packet.qos : highest
+}

@@ -1,0 +1,155 @@
+// The plain lane: aedes, and the devices that are known to it. A device is introduced only when it
+// needs aedes, because a client costs aedes more memory than a chat session costs the engine.
+
+import type { EventEmitter } from 'node:events'
+import type { Client } from 'aedes'
+import { Aedes } from 'aedes'
+import type { Logger } from '../protocol/logger.ts'
+import { makeLocks } from '../services/delivery/locks.ts'
+import { packetIdMax } from '../services/delivery/window.ts'
+import { deliverAtHighestQos, grantedQos, numberFrom } from './plain-adaptation.ts'
+import type { Introduction, PlainLink, PlainSubscription } from './plain-client.ts'
+import { PlainClient } from './plain-client.ts'
+
+/** What the lane itself asks of aedes' persistence. */
+export interface PlainPersistence {
+  addSubscriptions(
+    client: { readonly id: string },
+    subscriptions: readonly { readonly topic: string; readonly qos: 0 | 1 | 2 }[],
+  ): Promise<void>
+  /** A durable client is about to ask for its queue. */
+  expect(clientId: string): void
+  /** Whether the queue of a client is being sent: what is new joins it. */
+  isDraining(clientId: string): boolean
+  /** Forgets everything of a client that is not connected. */
+  forget(clientId: string): Promise<void>
+}
+
+interface PlainLaneParts {
+  readonly persistence: PlainPersistence
+  readonly logger: Logger
+  /** What a device may leave untaken, bytes. */
+  readonly unsentBytesMax: number
+}
+
+export interface PlainLane {
+  /** Makes the device known to aedes, in place of a connection of the same client id. */
+  introduce(introduction: Introduction, link: PlainLink): PlainClient
+  /** Whether aedes may hold something of a durable client that is away: half-finished QoS 2,
+   * messages that wait. */
+  remembers(clientId: string): boolean
+  /** Makes aedes forget a client that is away or about to leave [MQTT-3.1.2-6]. */
+  forget(clientId: string): Promise<void>
+  /** How many clients aedes has. */
+  clients(): number
+  /** Closes aedes, when all clients have left. */
+  close(): Promise<void>
+}
+
+export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
+  const { persistence, logger, unsentBytesMax } = parts
+  const known = new WeakMap<Client, PlainClient>()
+  const aedes = await makeAedes(parts, known)
+  const present = new Map<string, PlainClient>()
+  /** Durable clients, with the next packet id of each: ids go on where the last connection left,
+   * because messages of it may wait with theirs. Costs less than what aedes keeps of them. */
+  const remembered = new Map<string, number>()
+  const withLock = makeLocks()
+
+  /** Lasts as long as aedes has the client. */
+  const attend = async (plain: PlainClient): Promise<void> => {
+    const { clientId, clean, isVerbatim, subscriptions } = plain.introduction
+    const nextId = remembered.get(clientId)
+    if (!clean) {
+      if (nextId === undefined && subscriptions.length > 0) {
+        await persistence.addSubscriptions({ id: clientId }, subscriptions.map(topicOf))
+      }
+      remembered.set(clientId, nextId ?? packetIdMax + 1)
+      persistence.expect(clientId)
+    } else if (remembered.delete(clientId)) {
+      await persistence.forget(clientId)
+    }
+    const client = aedes.handle(plain.stream)
+    known.set(client, plain)
+    deliverAtHighestQos(client)
+    const ids = isVerbatim ? undefined : numberFrom(client, nextId ?? packetIdMax + 1)
+    plain.connect()
+    await plain.gone
+    if (!clean && ids !== undefined) remembered.set(clientId, ids.next())
+  }
+
+  aedes.on('connackSent', (_packet, client) => known.get(client)?.connected())
+  aedes.on('clientDisconnect', (client) => known.get(client)?.left())
+
+  return {
+    introduce(introduction, link) {
+      const { clientId } = introduction
+      present.get(clientId)?.link.takenOver()
+      const isDraining = () => persistence.isDraining(clientId)
+      const plain = new PlainClient(introduction, link, { unsentBytesMax, isDraining })
+      present.set(clientId, plain)
+      // aedes mistakes one client for the other when two of the same id come and go at once.
+      withLock(clientId, () => attend(plain))
+        .catch((err: unknown) => {
+          logger.error({ err }, 'a client could not be introduced to aedes')
+          plain.stream.destroy()
+        })
+        .finally(() => {
+          if (present.get(clientId) === plain) present.delete(clientId)
+        })
+      return plain
+    },
+    remembers: (clientId) => remembered.has(clientId),
+    async forget(clientId) {
+      if (!remembered.has(clientId)) return
+      await withLock(clientId, async () => {
+        remembered.delete(clientId)
+        await persistence.forget(clientId)
+      })
+    },
+    clients: () => aedes.connectedClients,
+    close: () => new Promise((resolve) => aedes.close(() => resolve())),
+  }
+}
+
+function topicOf({ filter, qos }: PlainSubscription) {
+  return { topic: filter, qos }
+}
+
+/** aedes, which asks once more whether what reaches it is allowed: a message of a client is for a
+ * topic its grants cover, and only to who may subscribe to that. */
+async function makeAedes(
+  { persistence, logger }: PlainLaneParts,
+  known: WeakMap<Client, PlainClient>,
+): Promise<Aedes> {
+  const aedes = await Aedes.createBroker({
+    persistence,
+    // Messages wait for nobody: a reader who is too slow is cut.
+    concurrency: 0,
+    drainTimeout: 0,
+    authorizePublish(client, packet, done) {
+      const may = client !== null && known.get(client)?.introduction.mayPublish(packet.topic)
+      // DUP speaks of one hop only [MQTT-3.3.1-3].
+      packet.dup = false
+      done(may ? null : new Error('a publish that is not granted'))
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const may = known.get(client)?.introduction.maySubscribe(subscription.topic)
+      done(null, may ? subscription : null)
+    },
+    authorizeForward(client, packet) {
+      const plain = known.get(client)
+      if (!plain?.introduction.maySubscribe(packet.topic)) return null
+      packet.qos = grantedQos(client, packet)
+      // Retained messages come one after the other, as fast as they are read, and so does what
+      // was queued; it has a packet id already.
+      if (packet.retain || packet.messageId !== undefined) return packet
+      if (packet.qos > 0 && persistence.isDraining(client.id)) return null
+      return plain.hasRoomFor(packet.qos) ? packet : null
+    },
+  })
+  // The types of aedes leave out the event that matters most.
+  const emitter: EventEmitter = aedes
+  emitter.on('error', (err: Error) => logger.error({ err }, 'aedes failed'))
+  return aedes
+}

@@ -1,0 +1,229 @@
+// What aedes keeps between connections, in memory: aedes' own in-memory persistence for
+// subscriptions, retained messages and half-finished QoS 2, with message queues of ours. aedes' own
+// ones grow without bound, hold a message once for each overlapping filter, at the publisher's QoS,
+// forget that it was sent before, and let what is new overtake it.
+
+import { Readable } from 'node:stream'
+import aedesPersistence from 'aedes-persistence'
+
+export interface QueueLimits {
+  /** Most messages that wait for one device. */
+  readonly messagesMax: number
+  /** Most bytes of their payloads. */
+  readonly bytesMax: number
+}
+
+type Qos = 0 | 1 | 2
+
+/** A message, or the PUBREL that took its place. */
+interface QueuedPacket {
+  readonly cmd: string
+  readonly brokerId?: string
+  readonly brokerCounter?: number
+  readonly payload?: Uint8Array | string
+  readonly qos: Qos
+  readonly retain?: boolean
+  /** Set once it was sent. */
+  messageId?: number | undefined
+  dup: boolean
+}
+
+/** The packets of one device, oldest first. */
+interface Queue {
+  readonly packets: QueuedPacket[]
+  /** Of their payloads. */
+  bytes: number
+}
+
+interface ClientRef {
+  readonly id: string
+}
+
+interface PlainSubscription {
+  readonly clientId: string
+  readonly topic: string
+  readonly qos: Qos
+}
+
+/** The part of aedes' persistence that is used here. The types of aedes-persistence speak of
+ * callbacks; without one, each method returns a promise. */
+interface MemoryPersistence {
+  subscriptionsByTopic(topic: string): Promise<PlainSubscription[]>
+  addSubscriptions(
+    client: ClientRef,
+    subscriptions: readonly { readonly topic: string; readonly qos: Qos }[],
+  ): Promise<void>
+  cleanSubscriptions(client: ClientRef): Promise<void>
+  cleanIncoming(client: ClientRef): Promise<void>
+}
+
+interface Queues {
+  outgoingEnqueueCombi(
+    subscriptions: readonly PlainSubscription[],
+    packet: QueuedPacket,
+  ): Promise<void>
+  outgoingUpdate(client: ClientRef, packet: QueuedPacket): Promise<void>
+  outgoingClearMessageId(
+    client: ClientRef,
+    packet: Pick<QueuedPacket, 'messageId'>,
+  ): Promise<QueuedPacket | undefined>
+  outgoingStream(client: ClientRef): Readable
+}
+
+/** Its types do not say that the package is one function. */
+const memory = aedesPersistence as unknown as () => MemoryPersistence
+
+export interface PlainPersistence extends MemoryPersistence, Queues {
+  /** A durable client is about to ask for its queue. */
+  expect(clientId: string): void
+  /** Whether the queue of a client is being sent: what is new joins it, so that it keeps its place
+   * [MQTT-4.6.0-6]. */
+  isDraining(clientId: string): boolean
+  /** Forgets everything of a client that is not connected. */
+  forget(clientId: string): Promise<void>
+}
+
+/** Makes the persistence; queues beyond `limits` take no further messages. */
+export function makePlainPersistence(limits: QueueLimits): PlainPersistence {
+  const base = memory()
+  const findSubscriptions = base.subscriptionsByTopic.bind(base)
+  const queues = new Map<string, Queue>()
+  const drains = new Map<string, Drain>()
+  return Object.assign(base, makeQueues({ queues, drains, limits }), {
+    subscriptionsByTopic: async (topic: string) => oneForEach(await findSubscriptions(topic)),
+    expect: (id: string) => void drains.set(id, new Drain()),
+    isDraining: (id: string) => drains.has(id),
+    async forget(id: string) {
+      queues.delete(id)
+      drains.delete(id)
+      await base.cleanSubscriptions({ id })
+      await base.cleanIncoming({ id })
+    },
+  })
+}
+
+/** A client gets a message once, at the highest QoS of its filters that match [MQTT-3.3.5-1]. */
+function oneForEach(subscriptions: readonly PlainSubscription[]): PlainSubscription[] {
+  const highest = new Map<string, PlainSubscription>()
+  for (const subscription of subscriptions) {
+    const { clientId, qos } = subscription
+    if (qos >= (highest.get(clientId)?.qos ?? 0)) highest.set(clientId, subscription)
+  }
+  return [...highest.values()]
+}
+
+interface QueuesParts {
+  readonly queues: Map<string, Queue>
+  readonly drains: Map<string, Drain>
+  readonly limits: QueueLimits
+}
+
+function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
+  const enqueue = ({ clientId, qos }: PlainSubscription, packet: QueuedPacket) => {
+    const queue = queues.get(clientId) ?? { packets: [], bytes: 0 }
+    const bytes = queue.bytes + bytesOf(packet)
+    if (queue.packets.length >= limits.messagesMax || bytes > limits.bytesMax) return
+    queues.set(clientId, queue)
+    queue.packets.push({
+      ...packet,
+      qos: Math.min(qos, packet.qos) as Qos,
+      // It comes by a subscription that was there before [MQTT-3.3.1-9].
+      retain: false,
+      messageId: undefined,
+    })
+    queue.bytes = bytes
+  }
+
+  /** Takes out the packet of an id, and puts another in its place. */
+  const replace = (id: string, messageId: number, by: readonly QueuedPacket[]) => {
+    const queue = queues.get(id)
+    const index = queue?.packets.findIndex((queued) => queued.messageId === messageId) ?? -1
+    if (queue === undefined || index < 0) return undefined
+    const [before] = queue.packets.splice(index, 1, ...by) as [QueuedPacket]
+    drains.get(id)?.replaced(before, by)
+    queue.bytes -= bytesOf(before)
+    if (queue.packets.length === 0) queues.delete(id)
+    return before
+  }
+
+  async function* drain(id: string): AsyncGenerator<QueuedPacket> {
+    const drained = drains.get(id) ?? new Drain()
+    for (;;) {
+      const fresh = drained.freshOf(queues.get(id)?.packets ?? [])
+      yield* fresh
+      if (fresh.length > 0) continue
+      // In the same turn: what comes next finds either the drain or nothing before it.
+      if (drained.isOver()) break
+      await drained.progress()
+    }
+    if (drains.get(id) === drained) drains.delete(id)
+  }
+
+  return {
+    async outgoingEnqueueCombi(subscriptions, packet) {
+      for (const subscription of subscriptions) enqueue(subscription, packet)
+    },
+    /** A message is sent with a packet id, or replaced by its PUBREL. One that found no room in the
+     * queue is sent all the same. */
+    async outgoingUpdate({ id }, packet) {
+      const { messageId } = packet
+      if (packet.cmd === 'pubrel' && messageId !== undefined) replace(id, messageId, [packet])
+      const queued = queues.get(id)?.packets.findLast((it) => isSameMessage(it, packet))
+      if (queued === undefined) return
+      queued.messageId = messageId
+      drains.get(id)?.replaced(queued, [])
+    },
+    outgoingClearMessageId: async ({ id }, { messageId }) =>
+      messageId === undefined ? undefined : replace(id, messageId, []),
+    outgoingStream: ({ id }) => Readable.from(drain(id)),
+  }
+}
+
+/** A queue on its way to a client that has come back. */
+class Drain {
+  readonly #seen = new Set<QueuedPacket>()
+  /** Handed out, and not sent yet. */
+  readonly #underWay = new Set<QueuedPacket>()
+  #wake: () => void = () => {}
+
+  /** Those that were not handed out yet, which they are now. */
+  freshOf(packets: readonly QueuedPacket[]): QueuedPacket[] {
+    const fresh = packets.filter((packet) => !this.#seen.has(packet))
+    for (const packet of fresh) {
+      // What has a packet id was sent before [MQTT-3.3.1-1].
+      packet.dup = isMessage(packet) && packet.messageId !== undefined
+      this.#seen.add(packet)
+      this.#underWay.add(packet)
+    }
+    return fresh
+  }
+
+  /** A packet was sent, or has gone; what takes its place is sent by others. */
+  replaced(packet: QueuedPacket, by: readonly QueuedPacket[]): void {
+    for (const successor of by) this.#seen.add(successor)
+    if (this.#underWay.delete(packet)) this.#wake()
+  }
+
+  isOver(): boolean {
+    return this.#underWay.size === 0
+  }
+
+  /** Resolves when another packet was sent. */
+  progress(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+}
+
+function bytesOf({ payload }: QueuedPacket): number {
+  return payload?.length ?? 0
+}
+
+function isMessage({ cmd }: QueuedPacket): boolean {
+  return cmd === 'publish'
+}
+
+function isSameMessage(a: QueuedPacket, b: QueuedPacket): boolean {
+  return isMessage(a) && a.brokerCounter === b.brokerCounter && a.brokerId === b.brokerId
+}

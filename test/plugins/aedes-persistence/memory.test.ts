@@ -1,0 +1,99 @@
+// What aedes keeps in memory: queues with bounds, one copy for each device.
+
+import t from 'tap'
+import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
+
+const limits = { messagesMax: 3, bytesMax: 100 }
+const bob = { id: 'bob/phone' }
+
+type Persistence = ReturnType<typeof makePlainPersistence>
+
+function message(brokerCounter: number, payload = 'x', qos: 0 | 1 | 2 = 1) {
+  const packet = { cmd: 'publish', brokerId: 'b', brokerCounter, topic: 't/a', dup: false }
+  return { ...packet, qos, payload: Buffer.from(payload) }
+}
+
+async function publish(persistence: Persistence, ...packets: ReturnType<typeof message>[]) {
+  for (const packet of packets) {
+    const subscriptions = await persistence.subscriptionsByTopic('t/a')
+    await persistence.outgoingEnqueueCombi(subscriptions, packet)
+  }
+}
+
+async function queued(persistence: Persistence) {
+  const packets: Record<string, unknown>[] = []
+  for await (const packet of persistence.outgoingStream(bob)) packets.push(packet)
+  return packets
+}
+
+t.test('filters that overlap queue one copy, at the lower of both QoS', async (t) => {
+  const persistence = makePlainPersistence(limits)
+  const filters = [
+    { topic: 't/#', qos: 0 },
+    { topic: 't/+', qos: 2 },
+    { topic: 't/a', qos: 1 },
+  ] as const
+  await persistence.addSubscriptions(bob, filters)
+  t.match(await persistence.subscriptionsByTopic('t/a'), [{ clientId: bob.id, qos: 2 }])
+  await publish(persistence, message(1, 'x', 2), message(2, 'x', 1))
+  t.match(await queued(persistence), [
+    { brokerCounter: 1, qos: 2 },
+    { brokerCounter: 2, qos: 1 },
+  ])
+})
+
+t.test('a queue has bounds on messages and on bytes', async (t) => {
+  const persistence = makePlainPersistence(limits)
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 1 }])
+  await publish(
+    persistence,
+    message(1),
+    message(2, 'x'.repeat(100)),
+    message(3),
+    message(4),
+    message(5),
+  )
+  t.match(
+    await queued(persistence),
+    [1, 3, 4].map((brokerCounter) => ({ brokerCounter })),
+  )
+  await persistence.outgoingUpdate(bob, { ...message(3), messageId: 33 })
+  t.match(await persistence.outgoingClearMessageId(bob, { messageId: 33 }), { brokerCounter: 3 })
+  await publish(persistence, message(6, 'x'.repeat(98)))
+  t.match(
+    await queued(persistence),
+    [1, 4, 6].map((brokerCounter) => ({ brokerCounter })),
+  )
+})
+
+t.test('what was sent before is marked when it is asked for again', async (t) => {
+  const persistence = makePlainPersistence(limits)
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
+  await publish(persistence, message(1, 'x', 2), message(2), message(3))
+  await persistence.outgoingUpdate(bob, { ...message(1), messageId: 11 })
+  await persistence.outgoingUpdate(bob, { ...message(2), messageId: 12 })
+  await persistence.outgoingUpdate(bob, { cmd: 'pubrel', qos: 0, dup: false, messageId: 11 })
+  t.match(await queued(persistence), [
+    { cmd: 'pubrel', messageId: 11, dup: false },
+    { cmd: 'publish', messageId: 12, dup: true },
+    { cmd: 'publish', messageId: undefined, dup: false },
+  ])
+})
+
+t.test('updates and answers of what is not queued change nothing', async (t) => {
+  const persistence = makePlainPersistence(limits)
+  await persistence.outgoingUpdate(bob, { ...message(1), messageId: 5 })
+  await persistence.outgoingUpdate(bob, { cmd: 'pubrel', qos: 0, dup: false, messageId: 5 })
+  t.equal(await persistence.outgoingClearMessageId(bob, { messageId: 5 }), undefined)
+  t.equal(await persistence.outgoingClearMessageId(bob, { messageId: undefined }), undefined)
+  t.same(await queued(persistence), [])
+})
+
+t.test('a client that is forgotten has neither queue nor subscriptions', async (t) => {
+  const persistence = makePlainPersistence(limits)
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 1 }])
+  await publish(persistence, message(1))
+  await persistence.forget(bob.id)
+  t.same(await persistence.subscriptionsByTopic('t/a'), [])
+  t.same(await queued(persistence), [])
+})
