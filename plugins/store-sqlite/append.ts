@@ -61,7 +61,7 @@ export function makeAppend(driver: SqlDriver, transact: Transact): Append {
       batch.map((entry) =>
         entry.packet === undefined
           ? store(entry, at, moved)
-          : takePacket({ ...entry.packet, user: entry.from, at }, () => store(entry, at, moved)),
+          : takePacket(entry.from, entry.packet, () => store(entry, at, moved)),
       ),
     )
     // Only now: before the commit a rollback would leave heads of entries that are not there.

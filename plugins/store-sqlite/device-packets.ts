@@ -7,20 +7,11 @@ import type { Transact } from './transaction.ts'
 
 /** Calls `store` unless the packet was stored before; takes its id. Runs inside the transaction of
  * the append. */
-type TakePacket = (packet: TakenPacket, store: () => AppendOutcome) => AppendOutcome
-
-interface TakenPacket extends DevicePacket {
-  readonly user: string
-  /** The time, ms since the epoch. */
-  readonly at: number
-}
+type TakePacket = (user: string, packet: DevicePacket, store: () => AppendOutcome) => AppendOutcome
 
 export function makeTakePacket(driver: SqlDriver): TakePacket {
   const selectDevice = driver.prepare<{ key: number }>(
     'SELECT key FROM devices WHERE user = ? AND device = ?',
-  )
-  const insertDevice = driver.prepare<{ key: number }>(
-    "INSERT INTO devices (user, device, subscriptions, last_seen) VALUES (?, ?, '[]', ?) RETURNING key",
   )
   const selectTaken = driver.prepare<{ fingerprint: number; seq: number; at: number }>(
     'SELECT fingerprint, seq, at FROM packets WHERE device = ? AND packet_id = ?',
@@ -28,11 +19,9 @@ export function makeTakePacket(driver: SqlDriver): TakePacket {
   const take = driver.prepare(
     'REPLACE INTO packets (device, packet_id, fingerprint, seq, at) VALUES (?, ?, ?, ?, ?)',
   )
-  return ({ user, device, packetId, isRepeat, fingerprint, at }, store) => {
-    // A device that is new is stored when it leaves, or has something to be kept: now.
-    const key =
-      selectDevice.get([user, device])?.key ?? insertDevice.all([user, device, at])[0]?.key
-    if (key === undefined) throw new Error('a device was stored without a key')
+  return (user, { device, packetId, isRepeat, fingerprint }, store) => {
+    const key = selectDevice.get([user, device])?.key
+    if (key === undefined) return store()
     const taken = selectTaken.get([key, packetId])
     if (taken !== undefined && (isRepeat || taken.fingerprint === fingerprint)) {
       return { kind: 'duplicate', seq: taken.seq, at: taken.at }

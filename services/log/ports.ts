@@ -57,8 +57,8 @@ export interface LogStore {
    * `releasePackets` or until the device is forgotten; meanwhile a repeat is a duplicate. A repeat
    * is told by DUP or by its content, because there are clients that send again without DUP
    * (MQTT.js 5), and clients that lost their state and begin again with ids they never released:
-   * theirs is a new message, and takes the id over. A device that is not stored is stored with
-   * its first packet. */
+   * theirs is a new message, and takes the id over. With a device that is not stored there is
+   * nothing to take. */
   append(batch: readonly NewMessage[], at: number): Promise<readonly AppendOutcome[]>
   /** Frees packet ids, and resolves when that is durable. Those that are not taken are passed
    * over. */

@@ -45,17 +45,6 @@ export async function testDevicePackets(t: Test, makeEngine: MakeEngine): Promis
     t.equal((await log.read(town, { limit: 10 })).length, 4)
   })
 
-  await t.test('stores a device that is new with its first packet', async (t) => {
-    const { log, devices } = await withPhone(t, makeEngine)
-    const repeat = packet(1, { device: 'tablet', isRepeat: true })
-    t.strictSame(kinds(await log.append([packet(1, { device: 'tablet' }), repeat], 1)), [
-      'appended',
-      'duplicate',
-    ])
-    t.strictSame(await devices.find('alice', 'tablet'), { subscriptions: [], cursors: [] })
-    t.strictSame(await log.unreleasedPackets('alice', 'tablet'), [1])
-  })
-
   await t.test('takes the same content for a repeat, and other content for new', async (t) => {
     const { log } = await withPhone(t, makeEngine)
     await log.append([packet(1, { fingerprint: -7 })], 1)
@@ -80,6 +69,13 @@ export async function testDevicePackets(t: Test, makeEngine: MakeEngine): Promis
     t.strictSame(kinds(await log.append(batch, 1)), ['appended', 'appended'])
     await log.releasePackets([{ ...phone, packetId: 1 }])
     t.strictSame(await log.unreleasedPackets('alice', 'laptop'), [1])
+  })
+
+  await t.test('stores a packet of a device that is not stored, and takes no id', async (t) => {
+    const { log } = await withPhone(t, makeEngine)
+    const stranger = packet(1, { device: 'stranger' })
+    t.strictSame(kinds(await log.append([stranger, stranger], 1)), ['appended', 'appended'])
+    t.strictSame(await log.unreleasedPackets('alice', 'stranger'), [])
   })
 
   await t.test('forgets the packet ids with the device', async (t) => {
