@@ -19,6 +19,7 @@ import { makePasswords } from '../services/auth/passwords.ts'
 import { makeUserSettings } from '../services/auth/settings.ts'
 import type { Tokens } from '../services/auth/tokens.ts'
 import { makeTokens } from '../services/auth/tokens.ts'
+import { rememberVerified } from '../services/auth/verified-tokens.ts'
 import type { MembershipChange } from '../services/conversations/conversations.ts'
 import { makeConversations } from '../services/conversations/conversations.ts'
 import { makeEngine } from '../services/delivery/engine.ts'
@@ -75,11 +76,14 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     failed: (reason) => chat?.log.persistence.failed(reason),
   })
   closing.push(() => store.close())
-  const tokens = makeTokens({
-    ...tokenOptions(settings),
-    keys: await loadKeys(settings.data),
-    clock: systemClock,
-  })
+  const tokens = rememberVerified(
+    makeTokens({
+      ...tokenOptions(settings),
+      keys: await loadKeys(settings.data),
+      clock: systemClock,
+    }),
+    systemClock,
+  )
   const made = makeChat(store, settings, logger)
   chat = made
   closing.push(

@@ -2,9 +2,9 @@
 // one connection, which must be the only one that writes messages: the heads of conversations are
 // remembered here.
 
+import { makeBoundedMap } from '../../protocol/bounded-map.ts'
 import type { NewEntry } from '../../protocol/entry.ts'
 import type { AppendOutcome, NewMessage } from '../../services/log/ports.ts'
-import { makeBoundedMap } from './bounded-map.ts'
 import { makeTakePacket } from './device-packets.ts'
 import type { SqlDriver } from './driver.ts'
 import { makeFindKey } from './keys.ts'

@@ -1,7 +1,7 @@
 // From the ids of the protocol to the integer keys of the tables, remembered within a bound.
 // Users and conversations are never removed, so a remembered key stays true.
 
-import { makeBoundedMap } from './bounded-map.ts'
+import { makeBoundedMap } from '../../protocol/bounded-map.ts'
 import type { SqlDriver } from './driver.ts'
 
 /** The key of an id; undefined when there is no such row. */

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { makeBoundedMap } from '../../../plugins/store-sqlite/bounded-map.ts'
+import { makeBoundedMap } from '../../protocol/bounded-map.ts'
 
 await t.test('keeps what was used last, within its bound', async (t) => {
   const map = makeBoundedMap<number, string>(10)
