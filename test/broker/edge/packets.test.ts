@@ -24,13 +24,14 @@ t.test('a PUBLISH is read as mqtt-packet wrote it', async (t) => {
   const property = fc.property(anyPublish, (sent) => {
     const read = readPublish(frameOf(mqtt.generate(sent)))
     if (typeof read === 'string') throw new Error(read)
-    const { topic, qos, payload, messageId = 0 } = sent
+    const { topic, qos, dup, payload, messageId = 0 } = sent
     assert.deepEqual(
       { ...read, payload: Buffer.from(read.payload) },
       {
         topic,
         qos,
         packetId: messageId,
+        dup,
         payload,
       },
     )
