@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 
 type Owner = Parameters<typeof startTestServer>[0]
 
-const flags = { openTopics: 't/#', plainQueueMax: '50' }
+const flags = { openTopics: 't/#' }
 const server = await startTestServer(t, flags)
 let publishers = 0
 /** Chat has the packet ids up to this. */
@@ -299,15 +299,18 @@ t.test('a retained message is not sent again to a session that goes on', async (
 })
 
 t.test('the queue of a device that is away has a bound, and keeps the oldest', async (t) => {
-  const before = await join(t, 'bounded')
+  const on = await startTestServer(t, { ...flags, plainQueueMax: '50' })
+  const before = await join(t, 'bounded', { on })
   await subscribe(before, 't/bounded', 1)
   await leave(before)
   const numbers = Array.from({ length: 80 }, (_, i) => `${i}`)
-  await publish(t, 't/bounded', numbers)
-  const after = await join(t, 'bounded')
+  const publisher = await join(t, 'writer', { clean: true, on })
+  publisher.send(...numbers.map((text, i) => publishPacket('t/bounded', text, i + 1)))
+  await publisher.wait('puback', 80)
+  const after = await join(t, 'bounded', { on })
   await after.wait('publish', 50)
   await subscribe(after, 't/bounded/end')
-  await publish(t, 't/bounded/end', ['end'])
+  publisher.send(publishPacket('t/bounded/end', 'end', 99))
   t.same(texts(await after.wait('publish', 51)), [...numbers.slice(0, 50), 'end'])
 })
 
