@@ -148,6 +148,7 @@ function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
 
   async function* drain(id: string): AsyncGenerator<QueuedPacket> {
     const drained = drains.get(id) ?? new Drain()
+    if (queues.has(id)) drains.set(id, drained)
     for (;;) {
       const fresh = drained.freshOf(queues.get(id)?.packets ?? [])
       yield* fresh

@@ -20,9 +20,16 @@ async function publish(persistence: Persistence, ...packets: ReturnType<typeof m
   }
 }
 
-async function queued(persistence: Persistence) {
+let ids = 1000
+
+/** What is queued, sent as aedes sends it: each packet gets an id, and is written. */
+async function queued(persistence: Persistence, sent?: (count: number) => Promise<void>) {
   const packets: Record<string, unknown>[] = []
-  for await (const packet of persistence.outgoingStream(bob)) packets.push(packet)
+  for await (const packet of persistence.outgoingStream(bob)) {
+    packets.push({ ...packet })
+    await sent?.(packets.length)
+    await persistence.outgoingUpdate(bob, { ...packet, messageId: packet.messageId ?? ++ids })
+  }
   return packets
 }
 
@@ -78,6 +85,30 @@ t.test('what was sent before is marked when it is asked for again', async (t) =>
     { cmd: 'publish', messageId: 12, dup: true },
     { cmd: 'publish', messageId: undefined, dup: false },
   ])
+})
+
+t.test('what is new while a queue is sent joins it, and nothing is sent twice', async (t) => {
+  const persistence = makePlainPersistence({ ...limits, messagesMax: 100 })
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
+  await publish(persistence, ...Array.from({ length: 40 }, (_, i) => message(i + 1)))
+  t.equal(persistence.isDraining(bob.id), false)
+  persistence.expect(bob.id)
+  t.equal(persistence.isDraining(bob.id), true, 'before it is asked for')
+  const packets = await queued(persistence, async (count) => {
+    t.equal(persistence.isDraining(bob.id), true)
+    if (count === 40) await publish(persistence, message(42))
+    if (count === 3) await publish(persistence, message(41))
+    if (count !== 5) return
+    // The first is acknowledged, the second received.
+    await persistence.outgoingClearMessageId(bob, { messageId: ids - 3 })
+    const pubrel = { cmd: 'pubrel', qos: 0, dup: false, messageId: ids - 2 } as const
+    await persistence.outgoingUpdate(bob, pubrel)
+  })
+  t.equal(persistence.isDraining(bob.id), false)
+  t.same(
+    packets.map(({ brokerCounter }) => brokerCounter),
+    Array.from({ length: 42 }, (_, i) => i + 1),
+  )
 })
 
 t.test('updates and answers of what is not queued change nothing', async (t) => {
