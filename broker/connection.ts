@@ -21,18 +21,25 @@ import type { PublishRecords } from './retransmissions.ts'
  * `closed`: the socket is gone. */
 export type ConnectionState = 'awaitingConnect' | 'connecting' | 'open' | 'closing' | 'closed'
 
+const holdBit = {
+  answer: 1,
+  route: 2,
+  repeat: 4,
+  refusal: 8,
+  inFlight: 16,
+  log: 32,
+  introduction: 64,
+  aedes: 128,
+  unsent: 256,
+  shutdown: 512,
+} as const
+
 /** Why reading waits. Several may hold at once. */
-export type Hold =
-  | 'answer'
-  | 'route'
-  | 'repeat'
-  | 'refusal'
-  | 'inFlight'
-  | 'log'
-  | 'introduction'
-  | 'aedes'
-  | 'unsent'
-  | 'shutdown'
+export type Hold = keyof typeof holdBit
+
+/** `storing`: the PUBREC will come. `received`: it was sent. `remembered`: the message was stored
+ * on an earlier connection of the device. */
+type ReceivedQos2 = 'storing' | 'received' | 'remembered'
 
 /** Handles one packet of the client. */
 export type PacketHandler = (connection: Connection, frame: Frame) => void
@@ -59,15 +66,10 @@ export class Connection implements Link {
   /** A publish of this connection was given up: none that came after it may be stored, because the
    * client will send them all again, in order. */
   hasFailed = false
-  /** QoS 2 packet ids between PUBLISH and PUBREL. `storing`: the PUBREC will come. `received`: it
-   * was sent. `remembered`: it was stored on an earlier connection of the device. */
-  readonly receivedQos2 = new Map<number, 'storing' | 'received' | 'remembered'>()
   /** What the device published lately; from its first recorded publish on. */
   records: PublishRecords | undefined
   /** Packet id of the newest delivery at QoS 1; 0 before there is one. */
   lastDelivered = 0
-  /** Routes of topics this client published to. */
-  readonly routes = new Map<string, Member>()
   /** In rounds of the timekeeper: when the connection was made, and when it was last heard of. */
   readonly openedInRound: number
   heardInRound: number
@@ -78,9 +80,13 @@ export class Connection implements Link {
   readonly #framer: Framer
   readonly #handle: PacketHandler
   readonly #accepted: () => void
-  readonly #holds = new Set<Hold>()
+  /** Bits of the holds there are. */
+  #holds = 0
   #whenIdle: (() => void) | undefined
   #inputEnded = false
+  // Made at their first use: most clients of an idle server never have one.
+  #receivedQos2: Map<number, ReceivedQos2> | undefined
+  #routes: Map<string, Member> | undefined
 
   constructor(parts: {
     readonly context: BrokerContext
@@ -106,6 +112,18 @@ export class Connection implements Link {
     this.#listen()
   }
 
+  /** QoS 2 packet ids between PUBLISH and PUBREL. */
+  get receivedQos2(): Map<number, ReceivedQos2> {
+    this.#receivedQos2 ??= new Map()
+    return this.#receivedQos2
+  }
+
+  /** Routes of topics this client published to. */
+  get routes(): Map<string, Member> {
+    this.#routes ??= new Map()
+    return this.#routes
+  }
+
   #listen(): void {
     const socket = this.#socket
     socket.on('data', (chunk: Buffer) => this.#received(chunk))
@@ -127,12 +145,14 @@ export class Connection implements Link {
 
   /** Stops reading until `release` of the same reason. */
   hold(reason: Hold): void {
-    this.#holds.add(reason)
+    this.#holds |= holdBit[reason]
     this.#socket.pause()
   }
 
   release(reason: Hold): void {
-    if (this.#holds.delete(reason) && this.#holds.size === 0) this.#pump()
+    if ((this.#holds & holdBit[reason]) === 0) return
+    this.#holds &= ~holdBit[reason]
+    if (this.#holds === 0) this.#pump()
   }
 
   /** Runs the work once no publish of this connection waits for its commit; reading waits too.
@@ -213,7 +233,7 @@ export class Connection implements Link {
 
   /** Whether something keeps this connection from being read. */
   isHeld(): boolean {
-    return this.#holds.size > 0
+    return this.#holds !== 0
   }
 
   /** Bytes the socket has taken so far. */
@@ -243,7 +263,7 @@ export class Connection implements Link {
   /** Handles packets until there is none, or something holds. */
   #pump(): void {
     try {
-      while (this.#holds.size === 0 && this.state !== 'closing' && this.state !== 'closed') {
+      while (this.#holds === 0 && this.state !== 'closing' && this.state !== 'closed') {
         // A client that does not take its answers is not read: its answers would pile up.
         if (this.isStalled()) return this.hold('unsent')
         if (!this.context.log.hasRoom()) return this.#waitForLog()

@@ -29,7 +29,7 @@ import type { SessionOptions } from './session.ts'
 import { Session } from './session.ts'
 import type { SubscribeCode, SubscribeRequest } from './subscribe.ts'
 import { makeSubscriber } from './subscribe.ts'
-import { makeSubscriptions } from './subscriptions.ts'
+import { Subscriptions } from './subscriptions.ts'
 import type { Sync } from './sync.ts'
 import { makeSync } from './sync.ts'
 import type { Turns } from './turns.ts'
@@ -291,7 +291,7 @@ function makeSession(
     arrival,
     {
       link: arrival.link,
-      subscriptions: makeSubscriptions(arrival.user, stored?.subscriptions ?? []),
+      subscriptions: new Subscriptions(arrival.user, stored?.subscriptions ?? []),
       cursors,
       turns,
       read: (conversation, after, limit) => log.read(conversation, { after, limit, bytesMax }),

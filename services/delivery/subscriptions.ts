@@ -9,126 +9,150 @@ import type { Subscription } from './ports.ts'
 /** Most filters one session may hold: with `u/<me>/#` and `g/+/#` two are enough. */
 export const subscriptionsMax = 256
 
-/** The filters of one session by their text. A later one replaces an equal one [MQTT-3.8.4-3]. */
-export interface Subscriptions {
-  set(subscription: Subscription): void
-  delete(filter: string): void
-  has(filter: string): boolean
-  /** Grows with each change. */
-  version(): number
-  size(): number
-  list(): readonly Subscription[]
-  /** Those of plain topics. */
-  plain(): readonly Subscription[]
-  /** The QoS at which the session wants the messages of a conversation, the highest of all filters
-   * that match [MQTT-3.3.5-1]; undefined when none does. */
-  messageQos(conversation: Conversation): Qos | undefined
-  /** Whether the session listens to that leaf below its user's `u/<me>/`. */
-  hasUserLeaf(leaf: Leaf): boolean
-  /** Whether the session listens to that leaf of a conversation: below `g/<group>/`, or for a
-   * direct one below `u/<me>/`. */
-  hasLeaf(conversation: Conversation, leaf: Leaf): boolean
-  /** Whether it listens to that leaf of any conversation. */
-  hasAnyLeaf(leaf: Leaf): boolean
-}
-
 /** Of chat messages. */
 type Qos = 0 | 1
 
-/** The filters, read once: asked for each of a user's conversations, they must answer quickly. */
-interface Coverage {
-  readonly userLeaves: Map<string, Qos>
+/** What group filters cover. */
+interface GroupCoverage {
   /** QoS of messages by group; `+` for all groups. */
-  readonly groups: Map<string, Qos>
+  readonly messages: Map<string, Qos>
   /** Groups by leaf, `+` and `#` among them. */
-  readonly groupLeaves: Map<string, Set<string>>
+  readonly leaves: Map<string, Set<string>>
 }
 
-/** Makes the subscriptions of a session of `user`. Filters of other users match nothing. */
-export function makeSubscriptions(user: string, initial: readonly Subscription[]): Subscriptions {
-  const held = new Map(initial.map((subscription) => [subscription.filter, subscription]))
-  let coverage: Coverage | undefined
-  let version = 0
+/** What the filters cover, read once: asked for each of a user's conversations, they must answer
+ * quickly. */
+interface Coverage {
+  /** Bits of the leaves below `u/<me>/`. */
+  userLeaves: number
+  userMessages: Qos | undefined
+  /** Absent while no filter is of a group: most of the memory of an idle session would be this. */
+  groups: GroupCoverage | undefined
+}
 
-  const changed = () => {
-    coverage = undefined
-    version++
+const leafBit: Readonly<Record<Leaf, number>> = {
+  msg: 1,
+  receipt: 2,
+  typing: 4,
+  event: 8,
+  error: 16,
+}
+const allLeaves = 31
+
+/** The filters of one session of a user. A later one replaces an equal one [MQTT-3.8.4-3]. Filters
+ * of other users match nothing. A class, because there is one for each session. */
+export class Subscriptions {
+  readonly #user: string
+  #held: readonly Subscription[]
+  #coverage: Coverage | undefined
+  #version = 0
+
+  constructor(user: string, initial: readonly Subscription[]) {
+    this.#user = user
+    this.#held = initial
   }
 
-  const covered = (): Coverage => {
-    coverage ??= cover(user, held.values())
-    return coverage
+  set(subscription: Subscription): void {
+    const { filter, qos } = subscription
+    const at = this.#held.findIndex((held) => held.filter === filter)
+    if (this.#held[at]?.qos === qos) return
+    this.#replace(at < 0 ? [...this.#held, subscription] : this.#held.with(at, subscription))
   }
 
-  const hasUserLeaf = (leaf: Leaf): boolean => {
-    const { userLeaves } = covered()
-    return userLeaves.has(leaf) || userLeaves.has('#')
+  delete(filter: string): void {
+    const others = this.#held.filter((held) => held.filter !== filter)
+    if (others.length < this.#held.length) this.#replace(others)
   }
 
-  return {
-    set(subscription) {
-      if (held.get(subscription.filter)?.qos === subscription.qos) return
-      held.set(subscription.filter, subscription)
-      changed()
-    },
-    delete(filter) {
-      if (held.delete(filter)) changed()
-    },
-    has: (filter) => held.has(filter),
-    version: () => version,
-    size: () => held.size,
-    list: () => [...held.values()],
-    plain: () => [...held.values()].filter(({ filter }) => isPlainFilter(filter)),
-    messageQos(conversation) {
-      const { userLeaves, groups } = covered()
-      return conversation.kind === 'direct'
-        ? higher(userLeaves.get('msg'), userLeaves.get('#'))
-        : higher(groups.get('+'), groups.get(conversation.group))
-    },
-    hasUserLeaf,
-    hasAnyLeaf(leaf) {
-      const { groupLeaves } = covered()
-      return hasUserLeaf(leaf) || groupLeaves.has(leaf) || groupLeaves.has('#')
-    },
-    hasLeaf(conversation, leaf) {
-      if (conversation.kind === 'direct') return hasUserLeaf(leaf)
-      const { groupLeaves } = covered()
-      return [groupLeaves.get(leaf), groupLeaves.get('#')].some(
-        (groups) => groups?.has('+') || groups?.has(conversation.group),
-      )
-    },
+  has(filter: string): boolean {
+    return this.#held.some((held) => held.filter === filter)
+  }
+
+  /** Grows with each change. */
+  version(): number {
+    return this.#version
+  }
+
+  size(): number {
+    return this.#held.length
+  }
+
+  list(): readonly Subscription[] {
+    return this.#held
+  }
+
+  /** Those of plain topics. */
+  plain(): readonly Subscription[] {
+    return this.#held.filter(({ filter }) => isPlainFilter(filter))
+  }
+
+  /** The QoS at which the session wants the messages of a conversation, the highest of all filters
+   * that match [MQTT-3.3.5-1]; undefined when none does. */
+  messageQos(conversation: Conversation): Qos | undefined {
+    const { userMessages, groups } = this.#covered()
+    if (conversation.kind === 'direct') return userMessages
+    return higher(groups?.messages.get('+'), groups?.messages.get(conversation.group))
+  }
+
+  /** Whether the session listens to that leaf below its user's `u/<me>/`. */
+  hasUserLeaf(leaf: Leaf): boolean {
+    return (this.#covered().userLeaves & leafBit[leaf]) !== 0
+  }
+
+  /** Whether the session listens to that leaf of a conversation: below `g/<group>/`, or for a
+   * direct one below `u/<me>/`. */
+  hasLeaf(conversation: Conversation, leaf: Leaf): boolean {
+    if (conversation.kind === 'direct') return this.hasUserLeaf(leaf)
+    const { leaves } = this.#covered().groups ?? {}
+    return [leaves?.get(leaf), leaves?.get('#')].some(
+      (groups) => groups?.has('+') || groups?.has(conversation.group),
+    )
+  }
+
+  /** Whether it listens to that leaf of any conversation. */
+  hasAnyLeaf(leaf: Leaf): boolean {
+    const { leaves } = this.#covered().groups ?? {}
+    return this.hasUserLeaf(leaf) || leaves?.has(leaf) === true || leaves?.has('#') === true
+  }
+
+  #replace(held: readonly Subscription[]): void {
+    this.#held = held
+    this.#coverage = undefined
+    this.#version++
+  }
+
+  #covered(): Coverage {
+    this.#coverage ??= cover(this.#user, this.#held)
+    return this.#coverage
   }
 }
 
-function cover(user: string, subscriptions: Iterable<Subscription>): Coverage {
-  const coverage: Coverage = {
-    userLeaves: new Map(),
-    groups: new Map(),
-    groupLeaves: new Map(),
-  }
+function cover(user: string, subscriptions: readonly Subscription[]): Coverage {
+  const coverage: Coverage = { userLeaves: 0, userMessages: undefined, groups: undefined }
   for (const { filter: text, qos } of subscriptions) {
     const filter = parseChatFilter(text)
-    if (filter !== undefined) add(coverage, user, { filter, qos: qos === 0 ? 0 : 1 })
+    if (filter === undefined) continue
+    const granted = qos === 0 ? 0 : 1
+    if (filter.kind === 'group') coverGroup(coverage, filter, granted)
+    else if (filter.user === user) coverUser(coverage, filter.leaf, granted)
   }
   return coverage
 }
 
-function add(
-  { userLeaves, groups, groupLeaves }: Coverage,
-  user: string,
-  { filter, qos }: { readonly filter: ChatFilter; readonly qos: Qos },
-): void {
-  if (filter.kind === 'user') {
-    if (filter.user === user) raise(userLeaves, filter.leaf, qos)
-    return
-  }
-  const { group, leaf } = filter
-  groupLeaves.set(leaf, (groupLeaves.get(leaf) ?? new Set()).add(group))
-  if (leaf === '#' || leaf === 'msg') raise(groups, group, qos)
+function coverUser(coverage: Coverage, leaf: Leaf | '#', qos: Qos): void {
+  coverage.userLeaves |= leaf === '#' ? allLeaves : leafBit[leaf]
+  if (leaf === '#' || leaf === 'msg') coverage.userMessages = higher(coverage.userMessages, qos)
 }
 
-function raise(levels: Map<string, Qos>, key: string, qos: Qos): void {
-  if (qos >= (levels.get(key) ?? 0)) levels.set(key, qos)
+function coverGroup(
+  coverage: Coverage,
+  { group, leaf }: Extract<ChatFilter, { kind: 'group' }>,
+  qos: Qos,
+): void {
+  coverage.groups ??= { messages: new Map(), leaves: new Map() }
+  const { messages, leaves } = coverage.groups
+  leaves.set(leaf, (leaves.get(leaf) ?? new Set()).add(group))
+  if (leaf === '#' || leaf === 'msg') messages.set(group, higher(messages.get(group), qos) ?? qos)
 }
 
 function higher(a: Qos | undefined, b: Qos | undefined): Qos | undefined {

@@ -3,7 +3,7 @@
 import t from 'tap'
 import type { Conversation } from '../../../protocol/entry.ts'
 import type { Leaf } from '../../../protocol/topics.ts'
-import { makeSubscriptions } from '../../../services/delivery/subscriptions.ts'
+import { Subscriptions } from '../../../services/delivery/subscriptions.ts'
 
 const direct: Conversation = { kind: 'direct', id: 'd:x', users: ['alice', 'bob'] }
 const team: Conversation = { kind: 'group', id: 'g:team', group: 'team', title: '' }
@@ -27,7 +27,7 @@ t.test('which conversations a filter of alice covers', async (t) => {
   ]
   for (const [filter, ...covered] of table) {
     for (const qos of [0, 1] as const) {
-      const subscriptions = makeSubscriptions('alice', [{ filter, qos }])
+      const subscriptions = new Subscriptions('alice', [{ filter, qos }])
       const found = [direct, team, other].map((it) => subscriptions.messageQos(it))
       t.same(
         found,
@@ -50,7 +50,7 @@ t.test('of several filters the highest QoS counts, in any order [MQTT-3.3.5-1]',
     [1, 0, 2],
   ] as const) {
     const held = order.map((index) => filters[index])
-    const subscriptions = makeSubscriptions('alice', held)
+    const subscriptions = new Subscriptions('alice', held)
     t.equal(subscriptions.messageQos(team), 1)
     t.equal(subscriptions.messageQos(other), 0)
     subscriptions.delete('g/team/msg')
@@ -59,7 +59,7 @@ t.test('of several filters the highest QoS counts, in any order [MQTT-3.3.5-1]',
 })
 
 t.test('an equal filter replaces the one before [MQTT-3.8.4-3]', async (t) => {
-  const subscriptions = makeSubscriptions('alice', [{ filter: 'g/+/msg', qos: 1 }])
+  const subscriptions = new Subscriptions('alice', [{ filter: 'g/+/msg', qos: 1 }])
   subscriptions.set({ filter: 'g/+/msg', qos: 0 })
   t.equal(subscriptions.size(), 1)
   t.equal(subscriptions.messageQos(team), 0)
@@ -72,7 +72,7 @@ t.test('an equal filter replaces the one before [MQTT-3.8.4-3]', async (t) => {
 t.test('which leaves of the user are heard', async (t) => {
   const leaves: Leaf[] = ['msg', 'receipt', 'typing', 'event', 'error']
   const heard = (filter: string) => {
-    const subscriptions = makeSubscriptions('alice', [{ filter, qos: 1 }])
+    const subscriptions = new Subscriptions('alice', [{ filter, qos: 1 }])
     return leaves.filter((leaf) => subscriptions.hasUserLeaf(leaf))
   }
   t.same(heard('u/alice/#'), leaves)
