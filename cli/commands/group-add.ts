@@ -19,7 +19,7 @@ export function addGroupAdd(group: Command, context: Context): void {
     .command('add <id>')
     .description('make a group, on a running server or on a stopped one')
     .requiredOption('--members <list>', 'user ids, separated by commas; the first is the owner')
-    .option('--title <text>', 'title of the group (default: its id)')
+    .option('--title <text>', 'title of the group (default: none)')
   addServerOptions(command)
   command.action(async (id: string, { members: list, title }: GroupOptions) => {
     demandId('group', id)
