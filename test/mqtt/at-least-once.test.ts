@@ -14,7 +14,7 @@ import { connectRaw, publishPacket, subscribePacket } from '../support/raw-clien
 import { startTestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
-const server = await startTestServer(t)
+const server = await startTestServer(t, { openTopics: 't/open' })
 await server.addGroup('team', ['alice', 'bob'])
 
 let devices = 0
@@ -93,6 +93,24 @@ t.test('the same again under the same id is new for a client that reuses ids', a
   next.send(publish('ok', 1, true))
   await next.wait('puback')
   await until('it is stored', () => heard().length === 6)
+})
+
+t.test('the same again is new when plain topics have used up the ids since', async (t) => {
+  const heard = await listen(t)
+  const device = newDevice()
+  const first = await connectRaw(t, server, device)
+  for (const [id, text] of counted(6)) {
+    first.send(publish(text, id))
+    await first.wait('puback', id)
+  }
+  first.send(...[7, 65_535, 1].map((id) => publishPacket('t/open', 'plain', id)))
+  await first.wait('puback', 9)
+  first.stream.destroy()
+  // What it sent last, under id 6 again, was lost with the connection.
+  const next = await connectRaw(t, server, device)
+  next.send(publish('m6', 6, true))
+  await next.wait('puback')
+  await until('it is stored', () => heard().length === 7)
 })
 
 t.test('the same again is new once the PUBACK has evidently come', async (t) => {

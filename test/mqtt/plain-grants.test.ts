@@ -133,6 +133,28 @@ t.test('a refused filter hears nothing', async (t) => {
   t.match(await client.wait('publish'), [{ topic: 't/open/end' }])
 })
 
+t.test('a subscription hears nothing once its grant is gone, nor of what waited', async (t) => {
+  const device = { user: 'mallory', id: 'demoted' }
+  const connect = async (granted: Partial<TopicGrants>) =>
+    connectRaw(t, server, device, { password: Buffer.from(await server.token('mallory', granted)) })
+  const before = await connect({ subscribe: ['t/secret'] })
+  t.same(await subscribe(before, 't/secret', 't/open/end'), [2, 2])
+  before.send({ cmd: 'disconnect' })
+  await before.closed()
+  const publisher = await join(t, 'bob', { publish: ['t/secret'] })
+  publisher.send(publishPacket('t/secret', 'x', 1), publishPacket('t/open/end', 'queued', 2))
+  await publisher.wait('puback', 2)
+  const after = await connect({})
+  t.match(after.of('connack'), [{ sessionPresent: true }])
+  await after.wait('publish')
+  publisher.send(publishPacket('t/secret', 'x', 3), publishPacket('t/open/end', 'new', 4))
+  await until('the end', () => after.of('publish').some((it) => `${it.payload}` === 'new'))
+  t.same(
+    after.of('publish').map(({ topic, payload }) => `${topic} ${payload}`),
+    ['t/open/end queued', 't/open/end new'],
+  )
+})
+
 t.test('one SUBSCRIBE may name chat and plain topics [MQTT-3.8.4-4]', async (t) => {
   const client = await join(t, 'mallory', grants)
   const mixed = ['u/mallory/msg', 't/own/a', 'u/bob/msg', 't/no', 'g/team/msg', 't/own/a', '#']
