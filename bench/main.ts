@@ -53,6 +53,8 @@ async function main(): Promise<void> {
   const abort = new AbortController()
   process.once('SIGINT', () => abort.abort(new Error('interrupted')))
   process.once('SIGTERM', () => abort.abort(new Error('terminated')))
+  // Not once: a terminal that is closed may say so twice.
+  process.on('SIGHUP', () => abort.abort(new Error('hung up')))
   // Not in /tmp, which may lie in memory.
   const folder = mkdtempSync(join(process.cwd(), '.bench-'))
   try {
@@ -63,6 +65,7 @@ async function main(): Promise<void> {
     const results = await runPlan(plan, abort.signal)
     const tables = formatResults(results, plan.contenders)
     console.log(`\n${tables}\n${((performance.now() - begun) / 60_000).toFixed(1)} minutes`)
+    if (results.some(({ failures }) => failures.length > 0)) process.exitCode = 1
     const isWhole = !values.quick && !values.cases && !values.contenders && !values.profile
     if (!isWhole && !values.save) return
     saveResults(join(root, 'docs/benchmarks.md'), `${heading}\n\n${tables}`)

@@ -34,8 +34,8 @@ export interface CaseResult {
 /** Faults are added up over the rounds: a median would hide them. */
 const faults = new Set(['lost', 'duplicates', 'outOfOrder', 'unreadable', 'dead', 'failed'])
 
-/** Runs the plan. A contender that fails in a round leaves a line in the case's failures. When
- * `signal` is aborted it stops what runs, and rejects. */
+/** Runs the plan. A contender that fails in a round, or dies in it, leaves a line in the case's
+ * failures. When `signal` is aborted it stops what runs, and rejects. */
 export async function runPlan(plan: Plan, signal: AbortSignal): Promise<readonly CaseResult[]> {
   const runs = new Map<string, Figures[]>()
   const failures = new Map<string, string[]>()
@@ -90,10 +90,10 @@ async function runCase(
   let running: RunningContender | undefined
   try {
     running = await contender.start(of.population, folder)
-    signal.throwIfAborted()
-    const figures = await of.run(makeBench(plan, { contender, running, round }, signal))
-    signal.throwIfAborted()
-    return figures
+    // A load would wait in vain, and for long, for a contender that died.
+    const either = AbortSignal.any([signal, running.died])
+    either.throwIfAborted()
+    return await of.run(makeBench(plan, { contender, running, round }, either))
   } finally {
     await running?.stop()
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
@@ -112,7 +112,10 @@ function makeBench(
     seconds,
     warmSeconds,
     async load(words) {
-      return runLoadProgram({ command, words: [...common, ...words], parts, signal })
+      const load = { command, words: [...common, ...words], parts, signal }
+      const figures = await runLoadProgram(load)
+      signal.throwIfAborted()
+      return figures
     },
     async beside(words, work) {
       const stopping = new AbortController()

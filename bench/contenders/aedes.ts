@@ -25,6 +25,7 @@ export const aedesInMemory: Contender = {
       address,
       parts: [{ name: 'aedes', pid: child.pid }],
       usersFile: undefined,
+      died: child.died,
       stop: child.stop,
     }
   },
@@ -51,6 +52,7 @@ export const aedesWithRedis: Contender = {
           { name: 'redis-server', pid: redis.pid },
         ],
         usersFile: undefined,
+        died: AbortSignal.any([child.died, redis.died]),
         async stop() {
           await child.stop()
           await redis.stop()

@@ -25,6 +25,8 @@ export interface RunningContender {
   readonly parts: readonly Part[]
   /** File of the users' names and passwords; undefined where anybody may connect. */
   readonly usersFile: string | undefined
+  /** Aborted, with an error that says how, when one of the processes dies. */
+  readonly died: AbortSignal
   stop(): Promise<void>
 }
 

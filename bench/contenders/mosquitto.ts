@@ -34,6 +34,7 @@ export const mosquitto: Contender = {
       address: `127.0.0.1:${port}`,
       parts: [{ name: 'mosquitto', pid: child.pid }],
       usersFile: undefined,
+      died: child.died,
       stop: child.stop,
     }
   },

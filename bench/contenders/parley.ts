@@ -36,6 +36,7 @@ export function makeParley(nodeFlags: readonly string[]): Contender {
         address: new URL(url).host,
         parts: [{ name: 'parley', pid: child.pid }],
         usersFile,
+        died: child.died,
         stop: child.stop,
       }
     },

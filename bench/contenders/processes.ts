@@ -14,6 +14,8 @@ const lookMs = 20
 
 export interface Child {
   readonly pid: number
+  /** Aborted, with an error that says how, when the process ends without having been asked to. */
+  readonly died: AbortSignal
   /** Resolves with what `look` finds, asked again and again; rejects when the process ends, or
    * after half a minute. */
   until<Found>(look: () => Promise<Found | undefined> | Found | undefined): Promise<Found>
@@ -22,7 +24,7 @@ export interface Child {
 }
 
 /** Starts a program, with as many open files as it may have; what it writes to standard error is
- * shown when it fails to start. */
+ * shown when it fails to start, or dies. */
 export function startProgram(command: string, words: readonly string[]): Child {
   const script = 'ulimit -n "$(ulimit -Hn)"; exec "$@"'
   // A clean environment: settings of whoever runs the benchmark are none of the contender's.
@@ -35,10 +37,18 @@ export function startProgram(command: string, words: readonly string[]): Child {
   child.stderr.on('data', (text: string) => {
     complaints = (complaints + text).slice(-2000)
   })
-  const failure = (what: string) => new Error(`${command} ${what}\n${complaints}`)
+  const failure = (what: string) => new Error(`${command} ${what}\n${complaints}`.trim())
+  const death = new AbortController()
+  let isStopping = false
+  child.on('close', (code, signal) => {
+    if (isStopping) return
+    const how = signal === null ? `with exit code ${code}` : `by ${signal}`
+    death.abort(failure(`ended while it was needed, ${how}`))
+  })
 
   return {
     pid: child.pid ?? 0,
+    died: death.signal,
     async until(look) {
       const deadline = performance.now() + startMsMax
       for (;;) {
@@ -50,6 +60,7 @@ export function startProgram(command: string, words: readonly string[]): Child {
       }
     },
     async stop() {
+      isStopping = true
       if (hasEnded(child)) return
       const ended = once(child, 'exit')
       child.kill('SIGTERM')
