@@ -205,16 +205,22 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<L
     limits: settings,
     isTrusted: settings.anonymous,
     plainAccess: makePlainAccess(settings.openTopics),
-    plainPersistence: makePlainPersistence({
-      messagesMax: settings.plainQueueMax,
-      bytesMax: settings.plainQueueBytesMax,
-    }),
+    plainPersistence: makePlainPersistence(plainLimitsOf(settings), logger),
     randomId: () => randomBytes(12).toString('base64url'),
   })
   closing.push(() => broker.close(settings.drainTimeoutMs))
   broker.attach(server)
   const { host } = settings
   return { host, port: await broker.listen({ host, port: settings.mqttPort }) }
+}
+
+function plainLimitsOf(settings: Settings) {
+  return {
+    messagesMax: settings.plainQueueMax,
+    bytesMax: settings.plainQueueBytesMax,
+    retainedMax: settings.plainRetainedMax,
+    retainedBytesMax: settings.plainRetainedBytesMax,
+  }
 }
 
 type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>

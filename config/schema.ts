@@ -92,6 +92,16 @@ const settingsSchema = Type.Object(
       [1024, mebibyte, 1024 * mebibyte],
       'Most bytes of messages of plain topics that wait for one device.',
     ),
+    plainRetainedMax: count(
+      'messages',
+      [0, 100_000, 10_000_000],
+      'Most retained messages of plain topics; further ones are delivered, and not retained.',
+    ),
+    plainRetainedBytesMax: count(
+      'bytes',
+      [0, 256 * mebibyte, 65_536 * mebibyte],
+      'Most bytes of retained messages, payloads and topics.',
+    ),
     payloadBytesMax: count('bytes', [1, 65536, 16 * mebibyte], 'Largest payload of a message.'),
     packetBytesMax: count(
       'bytes',

@@ -1,10 +1,15 @@
 // What aedes keeps between connections, in memory: aedes' own in-memory persistence for
-// subscriptions, retained messages and half-finished QoS 2, with message queues of ours. aedes' own
-// ones grow without bound, hold a message once for each overlapping filter, at the publisher's QoS,
-// forget that it was sent before, and let what is new overtake it.
+// subscriptions and retained messages, with bounds, and message queues of ours. aedes' own ones grow
+// without bound, hold a message once for each overlapping filter, at the publisher's QoS, forget
+// that it was sent before, and let what is new overtake it.
 
 import { Readable } from 'node:stream'
 import aedesPersistence from 'aedes-persistence'
+import type { Logger } from '../../protocol/logger.ts'
+import type { Incoming } from './incoming.ts'
+import { makeIncoming } from './incoming.ts'
+import type { RetainedLimits, RetainedPacket } from './retained.ts'
+import { makeRetained } from './retained.ts'
 
 export interface QueueLimits {
   /** Most messages that wait for one device. */
@@ -54,7 +59,9 @@ interface MemoryPersistence {
     subscriptions: readonly { readonly topic: string; readonly qos: Qos }[],
   ): Promise<void>
   cleanSubscriptions(client: ClientRef): Promise<void>
-  cleanIncoming(client: ClientRef): Promise<void>
+  /** Done when it returns. */
+  storeRetained(packet: RetainedPacket): Promise<void>
+  createRetainedStreamCombi(filters: readonly string[]): Readable
 }
 
 interface Queues {
@@ -73,7 +80,7 @@ interface Queues {
 /** Its types do not say that the package is one function. */
 const memory = aedesPersistence as unknown as () => MemoryPersistence
 
-export interface PlainPersistence extends MemoryPersistence, Queues {
+export interface PlainPersistence extends MemoryPersistence, Queues, Incoming {
   /** A durable client is about to ask for its queue. */
   expect(clientId: string): void
   /** Whether the queue of a client is being sent: what is new joins it, so that it keeps its place
@@ -83,13 +90,23 @@ export interface PlainPersistence extends MemoryPersistence, Queues {
   forget(clientId: string): Promise<void>
 }
 
-/** Makes the persistence; queues beyond `limits` take no further messages. */
-export function makePlainPersistence(limits: QueueLimits): PlainPersistence {
+/** Makes the persistence; queues beyond `limits` take no further messages, and there are no further
+ * retained ones, of which the log tells once. */
+export function makePlainPersistence(
+  limits: QueueLimits & RetainedLimits,
+  logger: Logger,
+): PlainPersistence {
   const base = memory()
   const findSubscriptions = base.subscriptionsByTopic.bind(base)
+  const storeRetained = base.storeRetained.bind(base)
+  const store = (packet: RetainedPacket) =>
+    void storeRetained({ ...packet, cmd: 'publish', retain: true } as RetainedPacket)
+  const retain = makeRetained({ limits, logger, store })
+  const incoming = makeIncoming()
   const queues = new Map<string, Queue>()
   const drains = new Map<string, Drain>()
-  return Object.assign(base, makeQueues({ queues, drains, limits }), {
+  return Object.assign(base, makeQueues({ queues, drains, limits }), incoming, {
+    storeRetained: async (packet: RetainedPacket) => retain(packet),
     subscriptionsByTopic: async (topic: string) => oneForEach(await findSubscriptions(topic)),
     expect: (id: string) => void drains.set(id, new Drain()),
     isDraining: (id: string) => drains.has(id),
@@ -97,7 +114,7 @@ export function makePlainPersistence(limits: QueueLimits): PlainPersistence {
       queues.delete(id)
       drains.delete(id)
       await base.cleanSubscriptions({ id })
-      await base.cleanIncoming({ id })
+      await incoming.cleanIncoming({ id })
     },
   })
 }

@@ -95,7 +95,10 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     randomId: () => 'random',
     isTrusted: false,
     plainAccess: makePlainAccess([]),
-    plainPersistence: makePlainPersistence({ messagesMax: 100, bytesMax: 100_000 }),
+    plainPersistence: makePlainPersistence(
+      { messagesMax: 100, bytesMax: 100_000, retainedMax: 100, retainedBytesMax: 100_000 },
+      logger,
+    ),
   })
   return {
     admit: broker.admit,

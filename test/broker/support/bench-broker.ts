@@ -109,7 +109,10 @@ export async function makeBenchBroker(
     randomId: () => 'random',
     isTrusted: false,
     plainAccess: makePlainAccess([]),
-    plainPersistence: makePlainPersistence({ messagesMax: 100, bytesMax: 100_000 }),
+    plainPersistence: makePlainPersistence(
+      { messagesMax: 100, bytesMax: 100_000, retainedMax: 100, retainedBytesMax: 100_000 },
+      logger,
+    ),
   })
   const port = await broker.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {

@@ -1,9 +1,14 @@
-// What aedes keeps in memory: queues with bounds, one copy for each device.
+// What aedes keeps in memory: queues with bounds, one copy for each device;
+// retained messages with bounds; packet ids of half-finished QoS 2.
 
 import t from 'tap'
 import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 
-const limits = { messagesMax: 3, bytesMax: 100 }
+const limits = { messagesMax: 3, bytesMax: 100, retainedMax: 3, retainedBytesMax: 100 }
+const warnings: object[] = []
+const ignore = () => {}
+const warn = (context: object) => void warnings.push(context)
+const logger = { debug: ignore, info: ignore, warn, error: ignore }
 const bob = { id: 'bob/phone' }
 
 type Persistence = ReturnType<typeof makePlainPersistence>
@@ -34,7 +39,7 @@ async function queued(persistence: Persistence, sent?: (count: number) => Promis
 }
 
 t.test('filters that overlap queue one copy, at the lower of both QoS', async (t) => {
-  const persistence = makePlainPersistence(limits)
+  const persistence = makePlainPersistence(limits, logger)
   const filters = [
     { topic: 't/#', qos: 0 },
     { topic: 't/+', qos: 2 },
@@ -50,7 +55,7 @@ t.test('filters that overlap queue one copy, at the lower of both QoS', async (t
 })
 
 t.test('a queue has bounds on messages and on bytes', async (t) => {
-  const persistence = makePlainPersistence(limits)
+  const persistence = makePlainPersistence(limits, logger)
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 1 }])
   await publish(
     persistence,
@@ -74,7 +79,7 @@ t.test('a queue has bounds on messages and on bytes', async (t) => {
 })
 
 t.test('what was sent before is marked when it is asked for again', async (t) => {
-  const persistence = makePlainPersistence(limits)
+  const persistence = makePlainPersistence(limits, logger)
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
   await publish(persistence, message(1, 'x', 2), message(2), message(3))
   await persistence.outgoingUpdate(bob, { ...message(1), messageId: 11 })
@@ -88,7 +93,7 @@ t.test('what was sent before is marked when it is asked for again', async (t) =>
 })
 
 t.test('what is new while a queue is sent joins it, and nothing is sent twice', async (t) => {
-  const persistence = makePlainPersistence({ ...limits, messagesMax: 100 })
+  const persistence = makePlainPersistence({ ...limits, messagesMax: 100 }, logger)
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
   await publish(persistence, ...Array.from({ length: 40 }, (_, i) => message(i + 1)))
   t.equal(persistence.isDraining(bob.id), false)
@@ -112,7 +117,7 @@ t.test('what is new while a queue is sent joins it, and nothing is sent twice', 
 })
 
 t.test('updates and answers of what is not queued change nothing', async (t) => {
-  const persistence = makePlainPersistence(limits)
+  const persistence = makePlainPersistence(limits, logger)
   await persistence.outgoingUpdate(bob, { ...message(1), messageId: 5 })
   await persistence.outgoingUpdate(bob, { cmd: 'pubrel', qos: 0, dup: false, messageId: 5 })
   t.equal(await persistence.outgoingClearMessageId(bob, { messageId: 5 }), undefined)
@@ -121,10 +126,88 @@ t.test('updates and answers of what is not queued change nothing', async (t) => 
 })
 
 t.test('a client that is forgotten has neither queue nor subscriptions', async (t) => {
-  const persistence = makePlainPersistence(limits)
+  const persistence = makePlainPersistence(limits, logger)
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 1 }])
   await publish(persistence, message(1))
   await persistence.forget(bob.id)
   t.same(await persistence.subscriptionsByTopic('t/a'), [])
   t.same(await queued(persistence), [])
+})
+
+async function retained(persistence: Persistence): Promise<string[]> {
+  const kept = []
+  for await (const { topic, payload, retain } of persistence.createRetainedStreamCombi(['t/#'])) {
+    t.equal(retain, true)
+    kept.push(`${topic} ${payload}`)
+  }
+  return kept.sort()
+}
+
+async function retain(persistence: Persistence, topic: string, payload: string) {
+  await persistence.storeRetained({ topic, payload: Buffer.from(payload), qos: 1 })
+}
+
+t.test('retained messages have a bound on their number, and the log tells once', async (t) => {
+  warnings.length = 0
+  const persistence = makePlainPersistence(limits, logger)
+  for (const topic of ['t/1', 't/2', 't/3', 't/4', 't/5']) await retain(persistence, topic, 'old')
+  t.same(await retained(persistence), ['t/1 old', 't/2 old', 't/3 old'])
+  t.same(warnings, [{ retainedMax: 3, retainedBytesMax: 100 }])
+  await retain(persistence, 't/2', 'new')
+  await retain(persistence, 't/1', '')
+  await retain(persistence, 't/1', '')
+  await retain(persistence, 't/4', 'now')
+  await retain(persistence, 't/5', 'still not')
+  t.same(await retained(persistence), ['t/2 new', 't/3 old', 't/4 now'])
+})
+
+t.test('retained messages have a bound on their bytes, topics included', async (t) => {
+  const persistence = makePlainPersistence(limits, logger)
+  const large = 'x'.repeat(47)
+  await retain(persistence, 't/1', large)
+  await retain(persistence, 't/2', large)
+  await retain(persistence, 't/3', 'x')
+  t.same(await retained(persistence), [`t/1 ${large}`, `t/2 ${large}`])
+  await retain(persistence, 't/2', `${large}x`)
+  t.same(await retained(persistence), [`t/1 ${large}`], 'nothing outdated is left')
+  await retain(persistence, 't/3', large)
+  t.same(await retained(persistence), [`t/1 ${large}`, `t/3 ${large}`])
+})
+
+t.test('a retained payload is no part of a larger buffer', async (t) => {
+  const persistence = makePlainPersistence(limits, logger)
+  const payload = Buffer.alloc(100_000, 'x').subarray(10, 20)
+  await persistence.storeRetained({ topic: 't/1', payload, qos: 0 })
+  for await (const kept of persistence.createRetainedStreamCombi(['t/1'])) {
+    t.equal(kept.payload.buffer.byteLength, 10)
+  }
+})
+
+t.test('of half-finished QoS 2 the packet id is kept, and no payload', async (t) => {
+  const persistence = makePlainPersistence(limits, logger)
+  const packet = { ...message(1, 'x'.repeat(1000), 2), messageId: 7 }
+  await t.rejects(persistence.incomingGetPacket(bob, packet))
+  await persistence.incomingStorePacket(bob, packet)
+  t.same(await persistence.incomingGetPacket(bob, packet), { messageId: 7 })
+  await t.rejects(persistence.incomingGetPacket({ id: 'other' }, packet))
+  await persistence.incomingDelPacket(bob, packet)
+  await t.rejects(persistence.incomingGetPacket(bob, packet))
+  await t.rejects(persistence.incomingDelPacket(bob, packet))
+  for (const clean of [persistence.cleanIncoming, ({ id }: typeof bob) => persistence.forget(id)]) {
+    await persistence.incomingStorePacket(bob, packet)
+    await clean(bob)
+    await t.rejects(persistence.incomingGetPacket(bob, packet))
+  }
+})
+
+t.test('half-finished QoS 2 has a bound for each client', async (t) => {
+  const persistence = makePlainPersistence(limits, logger)
+  for (let messageId = 1; messageId <= 1000; messageId++) {
+    await persistence.incomingStorePacket(bob, { messageId })
+  }
+  await persistence.incomingStorePacket(bob, { messageId: 1000 })
+  await t.rejects(persistence.incomingStorePacket(bob, { messageId: 1001 }))
+  await persistence.incomingStorePacket({ id: 'other' }, { messageId: 1001 })
+  await persistence.incomingDelPacket(bob, { messageId: 1 })
+  await persistence.incomingStorePacket(bob, { messageId: 1001 })
 })
