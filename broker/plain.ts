@@ -2,12 +2,17 @@
 // needs aedes, because a client costs aedes more memory than a chat session costs the engine.
 
 import type { EventEmitter } from 'node:events'
-import type { Client } from 'aedes'
+import type { AedesPublishPacket, Client } from 'aedes'
 import { Aedes } from 'aedes'
 import type { Logger } from '../protocol/logger.ts'
 import { makeLocks } from '../services/delivery/locks.ts'
 import { packetIdMax } from '../services/delivery/window.ts'
-import { deliverAtHighestQos, grantedQos, numberFrom } from './plain-adaptation.ts'
+import {
+  deliverOnceAtHighestQos,
+  grantedQos,
+  numberFrom,
+  retainAtOnce,
+} from './plain-adaptation.ts'
 import type { Introduction, PlainLink, PlainSubscription } from './plain-client.ts'
 import { PlainClient } from './plain-client.ts'
 
@@ -21,6 +26,8 @@ export interface PlainPersistence {
   expect(clientId: string): void
   /** Whether the queue of a client is being sent: what is new joins it. */
   isDraining(clientId: string): boolean
+  /** Done when it returns. */
+  storeRetained(packet: AedesPublishPacket): Promise<void>
   /** Forgets everything of a client that is not connected. */
   forget(clientId: string): Promise<void>
 }
@@ -71,7 +78,7 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
     }
     const client = aedes.handle(plain.stream)
     known.set(client, plain)
-    deliverAtHighestQos(client)
+    deliverOnceAtHighestQos(client)
     const ids = isVerbatim ? undefined : numberFrom(client, nextId ?? packetIdMax + 1)
     plain.connect()
     await plain.gone
@@ -148,6 +155,7 @@ async function makeAedes(
       return plain.hasRoomFor(packet.qos) ? packet : null
     },
   })
+  retainAtOnce(aedes, (packet) => void persistence.storeRetained(packet))
   // The types of aedes leave out the event that matters most.
   const emitter: EventEmitter = aedes
   emitter.on('error', (err: Error) => logger.error({ err }, 'aedes failed'))

@@ -106,6 +106,32 @@ t.test('filters that overlap deliver once, at the highest QoS [MQTT-3.3.5-1]', a
   t.equal(received.length, 1)
 })
 
+for (const qos of [0, 1, 2] as const) {
+  for (const other of [0, 1, 2] as const) {
+    const title = `retained at QoS ${qos}, with one at QoS ${other} in a segment: both come, once`
+    t.test(title, async (t) => {
+      const [alice, bob] = [await join(t), await join(t)]
+      const on = `t/seg/${qos}${other}`
+      await subscribe(bob, [`${on}/#`, 2], [`${on}/+`, 1], [`${on}/a`, 2])
+      const sent: string[] = []
+      for (let n = 1; n <= 50; n++) {
+        const kept = { qos, retain: true, messageId: 2 * n }
+        alice.send(
+          message(`${on}/a`, `kept ${n}`, kept),
+          message(`${on}/a`, `next ${n}`, { qos: other, messageId: 2 * n + 1 }),
+        )
+        sent.push(`kept ${n}`, `next ${n}`)
+        alice.send({ cmd: 'pingreq' })
+        await alice.wait('pingresp', n)
+        await bob.wait('publish', 2 * n)
+      }
+      const texts = (await settled(bob)).map(({ payload }) => payload.toString())
+      if (qos === other) t.same(texts, sent, 'in order [MQTT-4.6.0-6]')
+      else t.same(texts.sort(), sent.sort())
+    })
+  }
+}
+
 t.test('a filter given again replaces itself [MQTT-3.8.4-3]', async (t) => {
   const [alice, bob] = [await join(t), await join(t)]
   t.same(await subscribe(bob, ['t/again', 2], ['t/again', 1]), [2, 1])

@@ -137,3 +137,23 @@ t.test('what breaks the protocol ends the connection', async (t) => {
     t.same(client.packets.length, 1, what)
   }
 })
+
+t.test('a retained message and what follows in its segment both come, once', async (t) => {
+  const [alice, bob] = [await join(t, 'keeper'), await join(t, 'hearer')]
+  await subscribe(bob, 'seg/#', 'seg/+')
+  const numbers = Array.from({ length: 50 }, (_, i) => i)
+  const sent = numbers.flatMap((n) => [`kept ${n}`, `next ${n}`])
+  alice.send(
+    ...sent.map((text, i) => ({
+      ...publishPacket('seg/a', text, 0),
+      qos: 0 as const,
+      retain: i % 2 === 0,
+    })),
+  )
+  alice.send(publishPacket('seg/end', 'end', 1))
+  const received = await bob.wait('publish', 101)
+  t.same(
+    received.map(({ payload }) => payload.toString()),
+    [...sent, 'end'],
+  )
+})
