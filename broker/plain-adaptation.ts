@@ -37,7 +37,7 @@ export function numberFrom(client: Client, first: number): { next(): number } {
   return { next: () => next }
 }
 
-/** Retains a message before it is delivered, without waiting: in aedes what follows in the same turn
+/** Retains a message before it is delivered, and at once: in aedes what follows in the same turn
  * would overtake it. */
 export function retainAtOnce(aedes: Aedes, retain: (packet: AedesPublishPacket) => void): void {
   const internal = aedes as unknown as AedesInternals

@@ -1,7 +1,7 @@
 // What aedes keeps between connections, in memory: aedes' own in-memory persistence for
-// subscriptions and retained messages, with bounds, and message queues of ours. aedes' own ones grow
-// without bound, hold a message once for each overlapping filter, at the publisher's QoS, forget
-// that it was sent before, and let what is new overtake it.
+// subscriptions and retained messages, with bounds, and message queues of ours. aedes' own ones
+// grow without bound, hold a message once for each overlapping filter, at the publisher's QoS,
+// forget that it was sent before, and let what is new overtake it.
 
 import { Readable } from 'node:stream'
 import aedesPersistence from 'aedes-persistence'
