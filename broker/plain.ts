@@ -13,15 +13,24 @@ import {
   numberFrom,
   retainAtOnce,
 } from './plain-adaptation.ts'
-import type { Introduction, PlainLink, PlainSubscription } from './plain-client.ts'
+import type { Introduction, PlainLink } from './plain-client.ts'
 import { PlainClient } from './plain-client.ts'
+
+interface ClientRef {
+  readonly id: string
+}
+
+interface TopicSubscription {
+  readonly topic: string
+  readonly qos: 0 | 1 | 2
+}
 
 /** What the lane itself asks of aedes' persistence. */
 export interface PlainPersistence {
-  addSubscriptions(
-    client: { readonly id: string },
-    subscriptions: readonly { readonly topic: string; readonly qos: 0 | 1 | 2 }[],
-  ): Promise<void>
+  /** The subscriptions of a durable client. */
+  subscriptionsByClient(client: ClientRef): Promise<readonly TopicSubscription[]>
+  addSubscriptions(client: ClientRef, subscriptions: readonly TopicSubscription[]): Promise<void>
+  removeSubscriptions(client: ClientRef, topics: readonly string[]): Promise<void>
   /** A durable client is about to ask for its queue. */
   expect(clientId: string): void
   /** Whether the queue of a client is being sent: what is new joins it. */
@@ -65,13 +74,11 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
 
   /** Lasts as long as aedes has the client. */
   const attend = async (plain: PlainClient): Promise<void> => {
-    const { clientId, clean, isVerbatim, subscriptions } = plain.introduction
+    const { clientId, clean, isVerbatim } = plain.introduction
     const nextId = remembered.get(clientId)
     if (!clean) {
-      if (nextId === undefined && subscriptions.length > 0) {
-        await persistence.addSubscriptions({ id: clientId }, subscriptions.map(topicOf))
-      }
       remembered.set(clientId, nextId ?? packetIdMax + 1)
+      if (!isVerbatim) await reconcile(persistence, plain.introduction)
       persistence.expect(clientId)
     } else if (remembered.delete(clientId)) {
       await persistence.forget(clientId)
@@ -119,8 +126,18 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
   }
 }
 
-function topicOf({ filter, qos }: PlainSubscription) {
-  return { topic: filter, qos }
+/** Makes the subscriptions aedes keeps for a device those the device is known to have. They differ
+ * after a restart, or when a connection ended before aedes was told of a change. */
+async function reconcile(persistence: PlainPersistence, introduction: Introduction): Promise<void> {
+  const client = { id: introduction.clientId }
+  const known = introduction.subscriptions.map(({ filter, qos }) => ({ topic: filter, qos }))
+  const topics = new Set(known.map(({ topic }) => topic))
+  const kept = (await persistence.subscriptionsByClient(client)).map(({ topic }) => topic)
+  await persistence.removeSubscriptions(
+    client,
+    kept.filter((topic) => !topics.has(topic)),
+  )
+  if (known.length > 0) await persistence.addSubscriptions(client, known)
 }
 
 /** aedes, which asks once more whether what reaches it is allowed: a message of a client is for a

@@ -33,9 +33,8 @@ export function handleUnsubscribe(connection: Connection, frame: Frame): void {
   const { session, context } = connection
   if (session === undefined) return
   answer(connection, async () => {
-    const held = unsubscriptions.filter((filter) => session.subscriptions.has(filter))
     await context.engine.unsubscribe(session, unsubscriptions)
-    await unsubscribePlain(connection, messageId, held.filter(isPlainFilter))
+    await unsubscribePlain(connection, messageId, unsubscriptions.filter(isPlainFilter))
     return writeUnsuback(messageId)
   })
 }

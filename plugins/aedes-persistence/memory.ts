@@ -54,10 +54,14 @@ interface PlainSubscription {
  * callbacks; without one, each method returns a promise. */
 interface MemoryPersistence {
   subscriptionsByTopic(topic: string): Promise<PlainSubscription[]>
+  subscriptionsByClient(
+    client: ClientRef,
+  ): Promise<readonly { readonly topic: string; readonly qos: Qos }[]>
   addSubscriptions(
     client: ClientRef,
     subscriptions: readonly { readonly topic: string; readonly qos: Qos }[],
   ): Promise<void>
+  removeSubscriptions(client: ClientRef, topics: readonly string[]): Promise<void>
   cleanSubscriptions(client: ClientRef): Promise<void>
   /** Done when it returns. */
   storeRetained(packet: RetainedPacket): Promise<void>
