@@ -4,6 +4,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Server as TcpServer } from 'node:net'
 import type { Clock } from '../protocol/clock.ts'
+import { deviceKey } from '../services/delivery/locks.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
 import { Postman } from './edge/outbox.ts'
@@ -49,6 +50,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
     logger,
     unsentBytesMax: limits.windowBytesMax,
   })
+  parts.engine.onExpired((device) => plain.expired(deviceKey(device)))
   const retransmissions = makeRetransmissions(recordedDevicesMax)
   const context: BrokerContext = { ...parts, plain, postman: new Postman(), retransmissions }
   const connections = new Set<Connection>()

@@ -8,7 +8,7 @@ import type { Frame } from './edge/framer.ts'
 import { packetType } from './edge/packets.ts'
 
 /** A filter with its granted QoS. */
-export interface PlainSubscription {
+interface PlainSubscription {
   readonly filter: string
   readonly qos: 0 | 1 | 2
 }

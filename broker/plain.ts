@@ -56,6 +56,9 @@ export interface PlainLane {
   remembers(clientId: string): boolean
   /** Makes aedes forget a client that is away or about to leave [MQTT-3.1.2-6]. */
   forget(clientId: string): Promise<void>
+  /** The session of a device that stayed away has ended: makes aedes forget it, unless it is back
+   * already. */
+  expired(clientId: string): void
   /** How many clients aedes has. */
   clients(): number
   /** Closes aedes, when all clients have left. */
@@ -92,6 +95,14 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
     if (!clean && ids !== undefined) remembered.set(clientId, ids.next())
   }
 
+  const forget = async (clientId: string): Promise<void> => {
+    if (!remembered.has(clientId)) return
+    await withLock(clientId, async () => {
+      remembered.delete(clientId)
+      await persistence.forget(clientId)
+    })
+  }
+
   aedes.on('connackSent', (_packet, client) => known.get(client)?.connected())
   aedes.on('clientDisconnect', (client) => known.get(client)?.left())
 
@@ -114,11 +125,11 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
       return plain
     },
     remembers: (clientId) => remembered.has(clientId),
-    async forget(clientId) {
-      if (!remembered.has(clientId)) return
-      await withLock(clientId, async () => {
-        remembered.delete(clientId)
-        await persistence.forget(clientId)
+    forget,
+    expired(clientId) {
+      if (present.has(clientId)) return
+      forget(clientId).catch((err: unknown) => {
+        logger.error({ err }, 'aedes could not forget a device that stayed away')
       })
     },
     clients: () => aedes.connectedClients,

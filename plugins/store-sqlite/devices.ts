@@ -18,7 +18,7 @@ export interface DeviceWrites {
   saveDevice(state: DeviceState, at: number): void
   forgetDevice(user: string, device: string): void
   saveLastSeen(devices: readonly DeviceName[], at: number): void
-  expireDevices(before: number, limit: number): number
+  expireDevices(before: number, limit: number): readonly DeviceName[]
   saveCursors(updates: readonly CursorUpdate[]): void
 }
 
@@ -41,8 +41,9 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
   const updateLastSeen = driver.prepare(
     'UPDATE devices SET last_seen = max(last_seen, ?) WHERE user = ? AND device = ?',
   )
-  const deleteExpired = driver.prepare(`
-    DELETE FROM devices WHERE key IN (SELECT key FROM devices WHERE last_seen < ? LIMIT ?)`)
+  const deleteExpired = driver.prepare<DeviceName>(`
+    DELETE FROM devices WHERE key IN (SELECT key FROM devices WHERE last_seen < ? LIMIT ?)
+    RETURNING user, device`)
   const deleteCursor = driver.prepare('DELETE FROM cursors WHERE device = ? AND conversation = ?')
   const insertSet = (set: string) =>
     driver.prepare(`
@@ -77,7 +78,10 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
         for (const { user, device } of devices) updateLastSeen.run([at, user, device])
       })
     },
-    expireDevices: (before, limit) => transact(() => deleteExpired.run([before, limit]).changes),
+    expireDevices: (before, limit) =>
+      transact(() =>
+        deleteExpired.all([before, limit]).map(({ user, device }) => ({ user, device })),
+      ),
     saveCursors(updates) {
       transact(() => {
         for (const update of updates) {

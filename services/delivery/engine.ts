@@ -70,7 +70,7 @@ interface Arrival {
   readonly link: Link
 }
 
-export interface Engine extends Notices {
+export interface Engine extends Notices, Pick<LastSeen, 'onExpired'> {
   /** Opens the session of a device that connects, and closes the one it had before: that one's
    * cursors are written first, so what it acknowledged is not sent again. `present` says whether
    * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. */
@@ -164,6 +164,7 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     },
     unsubscribe: subscriber.unsubscribe,
     sync: makeSync(saveSession, roster),
+    onExpired: lastSeen.onExpired,
     member: (session, conversation) => roster.get(session.user)?.memberships.get(conversation),
     announce(entry) {
       const room = roster.roomOf(entry)

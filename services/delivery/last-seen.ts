@@ -8,6 +8,8 @@ import type { DeviceName, DeviceStore } from './ports.ts'
 export interface LastSeen {
   /** The device is here, or was until now. */
   seen(device: DeviceName): void
+  /** Sets who hears of devices that stayed away and were forgotten. It may not throw. */
+  onExpired(callback: (device: DeviceName) => void): void
   /** Stops the timers and writes what is left. */
   close(): Promise<void>
 }
@@ -34,6 +36,7 @@ const seenMax = 500_000
 export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions): LastSeen {
   const { devices, clock, logger, connected } = parts
   let seen = new Map<string, DeviceName>()
+  let expired: (device: DeviceName) => void = () => {}
   let working: Promise<void> | undefined
 
   const note = (device: DeviceName) => {
@@ -53,7 +56,9 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
     for (const device of connected()) note(device)
     await write()
     for (let removed = devicesPerWrite; removed === devicesPerWrite; ) {
-      removed = await devices.expire(clock() - expiryMs, devicesPerWrite)
+      const gone = await devices.expire(clock() - expiryMs, devicesPerWrite)
+      for (const device of gone) expired(device)
+      removed = gone.length
       if (removed > 0) logger.info({ removed }, 'devices that stayed away were forgotten')
     }
   }
@@ -73,6 +78,9 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
 
   return {
     seen: note,
+    onExpired(callback) {
+      expired = callback
+    },
     async close() {
       clearInterval(writing)
       clearInterval(expiring)

@@ -48,8 +48,8 @@ export interface DeviceStore {
   /** Notes that these devices were here at a time, ms since the epoch; unknown ones are skipped. */
   saveLastSeen(devices: readonly DeviceName[], at: number): Promise<void>
   /** Forgets devices that were last here before a time, ms since the epoch, `limit` at most.
-   * Resolves with their number. */
-  expire(before: number, limit: number): Promise<number>
+   * Resolves with their names. */
+  expire(before: number, limit: number): Promise<readonly DeviceName[]>
   /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown
    * or of a conversation the user has left is skipped. */
   saveCursors(updates: readonly CursorUpdate[]): Promise<void>

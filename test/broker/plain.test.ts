@@ -1,5 +1,6 @@
 // The plain lane: which connections reach aedes.
 
+import { mock } from 'node:test'
 import t from 'tap'
 import { until } from '../support/until.ts'
 import { connectRaw, makeBenchBroker, publish } from './support/bench-broker.ts'
@@ -52,4 +53,33 @@ t.test('CONNACK is the first packet, and says what the store knows [MQTT-3.2.0-1
     alice.send({ cmd: 'disconnect' })
     await until('closed', alice.isClosed)
   }
+})
+
+t.test('aedes forgets the devices that stayed away', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const { world, port, broker, plainPersistence } = await makeBenchBroker(t)
+  const { devices } = world.memory
+  const users = ['alice', 'bob']
+  for (const user of users) {
+    const client = await connectRaw(t, port, user, { clean: false })
+    const subscriptions = [{ topic: 't/open', qos: 1 as const }]
+    client.send({ cmd: 'subscribe', messageId: 1, subscriptions })
+    await client.got('suback')
+    client.send({ cmd: 'disconnect' })
+  }
+  await until('both are gone', () => broker.plainClients() === 0 && broker.connections() === 0)
+  const keys = [...devices.keys()]
+  const subscribed = async () => {
+    const found = await plainPersistence.subscriptionsByTopic('t/open')
+    return found.map(({ clientId }) => clientId)
+  }
+  t.same(await subscribed(), keys)
+  mock.timers.tick(5000)
+  const [alice, bob] = keys.map((key) => devices.get(key))
+  await until('they are seen', () => alice?.lastSeen === 0 && bob?.lastSeen === 0)
+  if (alice) alice.lastSeen = Number.NEGATIVE_INFINITY
+  mock.timers.tick(3_600_000)
+  await until('one is left', async () => (await subscribed()).length === 1)
+  t.same(await subscribed(), keys.slice(1))
 })

@@ -85,7 +85,10 @@ export function makeMemory(): Memory {
     async expire(before, limit) {
       const gone = [...devices].filter(([, { lastSeen }]) => lastSeen < before).slice(0, limit)
       for (const [key] of gone) devices.delete(key)
-      return gone.length
+      return gone.map(([key]) => {
+        const [user = '', device = ''] = key.split('/')
+        return { user, device }
+      })
     },
     async saveCursors(updates) {
       const allowed: CursorUpdate[] = []

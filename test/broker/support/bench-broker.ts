@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net'
 import mqtt from 'mqtt-packet'
 import { type Broker, makeBroker } from '../../../broker/broker.ts'
 import type { BrokerLimits } from '../../../broker/context.ts'
+import type { PlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 import { Refusal } from '../../../protocol/errors.ts'
 import { noGrants } from '../../../protocol/grants.ts'
@@ -28,6 +29,8 @@ export interface BenchBroker {
   readonly broker: Broker
   readonly world: World
   readonly port: number
+  /** What aedes keeps. */
+  readonly plainPersistence: PlainPersistence
   /** Texts that were stored, in order. */
   readonly stored: string[]
   /** Requests that were handed to the log. */
@@ -87,6 +90,10 @@ export async function makeBenchBroker(
     renamed: engine.renamed,
     random: () => Buffer.alloc(12),
   })
+  const plainPersistence = makePlainPersistence(
+    { messagesMax: 100, bytesMax: 100_000, retainedMax: 100, retainedBytesMax: 100_000 },
+    logger,
+  )
   const broker = await makeBroker({
     engine,
     log: {
@@ -108,11 +115,8 @@ export async function makeBenchBroker(
     clock: () => 0,
     randomId: () => 'random',
     isTrusted: false,
-    plainAccess: makePlainAccess([]),
-    plainPersistence: makePlainPersistence(
-      { messagesMax: 100, bytesMax: 100_000, retainedMax: 100, retainedBytesMax: 100_000 },
-      logger,
-    ),
+    plainAccess: makePlainAccess(['t/open']),
+    plainPersistence,
   })
   const port = await broker.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
@@ -123,6 +127,7 @@ export async function makeBenchBroker(
     broker,
     world,
     port,
+    plainPersistence,
     stored,
     asked: () => asked,
     hold() {

@@ -12,7 +12,7 @@ const phone = { user: 'bob', device: 'phone' }
 function setup(connected: readonly DeviceName[] = []) {
   const calls: unknown[][] = []
   const warnings: string[] = []
-  const left: number[] = []
+  const left: DeviceName[][] = []
   let isBroken = false
   const lastSeen = makeLastSeen(
     {
@@ -23,7 +23,7 @@ function setup(connected: readonly DeviceName[] = []) {
         },
         async expire(before) {
           calls.push(['expire', before])
-          return left.shift() ?? 0
+          return left.shift() ?? []
         },
       },
       clock: () => Date.now(),
@@ -32,6 +32,7 @@ function setup(connected: readonly DeviceName[] = []) {
     },
     { expiryMs: 30 * hour },
   )
+  lastSeen.onExpired(({ device }) => calls.push(['expired', device]))
   const fail = (broken: boolean) => {
     isBroken = broken
   }
@@ -58,15 +59,19 @@ t.test('closing writes what is left', async (t) => {
   t.same(calls, [['seen', ['phone'], 0]])
 })
 
-t.test('every hour the devices that stay away are forgotten, not the connected', async (t) => {
+t.test('every hour the devices that stay away are forgotten, and told of', async (t) => {
   const { calls, left } = setup([phone])
-  left.push(1000, 3)
+  const away = Array.from({ length: 1002 }, (_, i) => ({ user: 'bob', device: `away-${i}` }))
+  left.push(away.slice(0, 1000), away.slice(1000))
   mock.timers.tick(hour)
   await settle()
   t.same(calls, [
     ['seen', ['phone'], hour],
     ['expire', hour - 30 * hour],
+    ...away.slice(0, 1000).map(({ device }) => ['expired', device]),
     ['expire', hour - 30 * hour],
+    ['expired', 'away-1000'],
+    ['expired', 'away-1001'],
   ])
 })
 

@@ -188,7 +188,10 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
   const expire = (before: number, limit: number) => {
     const gone = [...devices].filter(([, { lastSeen }]) => lastSeen < before).slice(0, limit)
     for (const [key] of gone) devices.delete(key)
-    return gone.length
+    return gone.map(([key]) => {
+      const [user = '', device = ''] = key.split('/')
+      return { user, device }
+    })
   }
   return {
     find: (user, device) =>
