@@ -8,7 +8,7 @@ import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
 import { makeGathering } from './gathering.ts'
 import type { Persistence } from './persistence.ts'
-import { makePersistence } from './persistence.ts'
+import { graceMs, makePersistence } from './persistence.ts'
 import type { AppendOutcome, LogStore, NewMessage } from './ports.ts'
 
 /** What became of a publish. `failed`: nothing was acknowledged and the sender must send again. */
@@ -53,16 +53,13 @@ export interface Log {
   onRoom(callback: () => void): void
   readonly read: LogStore['read']
   /** Does other work that a message waits for, and waits while the store fails as a message does:
-   * for `waitMs`, and then throws its `StoreFailure`. */
+   * for `waitMs`, and then throws its `StoreFailure`; one that does not answer has a second more. */
   attempt<Result>(work: () => Promise<Result>): Promise<Result>
   /** Whether messages can be stored now. */
-  readonly persistence: Omit<Persistence, 'attempt'>
+  readonly persistence: Omit<Persistence, 'attempt' | 'insist'>
   /** Resolves when all that was queued is settled. */
   drained(): Promise<void>
 }
-
-/** How much longer than `waitMs` a store may take to answer before it is given up. */
-const graceMs = 1000
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -167,10 +164,11 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
 function makeSettler(parts: LogParts, persistence: Persistence) {
   const { store, clock, logger, announce } = parts
 
-  /** The outcomes; undefined when the store did not work in time. */
+  /** The outcomes; undefined when the store did not work in time. Waits for the answer even when the
+   * batch was abandoned: the next one must not overtake it, and what was stored is announced. */
   const commit = async (batch: readonly NewMessage[], giveUpAt: number) => {
     try {
-      return await persistence.attempt(() => store.append(batch, clock()), giveUpAt)
+      return await persistence.insist(() => store.append(batch, clock()), giveUpAt)
     } catch (error) {
       if (error instanceof StoreFailure) return undefined
       throw error

@@ -8,8 +8,12 @@ import type { Logger } from '../../protocol/logger.ts'
 export interface Persistence {
   /** What the work resolves with. While it rejects with `StoreFailure` it is tried again; at
    * `giveUpAt` (ms since the epoch) that failure is thrown, and nothing was stored. Whatever else
-   * the work throws is thrown at once: that is a bug. */
+   * the work throws is thrown at once: that is a bug. A store that has not answered a second after
+   * `giveUpAt` is given up with a `StoreFailure` too; then the work may still be done, unheard. */
   attempt<Result>(work: () => Promise<Result>, giveUpAt: number): Promise<Result>
+  /** As `attempt`, but waits for an answer as long as it takes: for who must not go on before it is
+   * known what became of the work. */
+  insist<Result>(work: () => Promise<Result>, giveUpAt: number): Promise<Result>
   /** Why the last attempt failed; undefined when it did not. */
   failure(): string | undefined
   /** Whether attempts are under way. */
@@ -21,6 +25,8 @@ export interface Persistence {
 
 const retryFirstMs = 50
 const retryMostMs = 1000
+/** How much longer than it is waited for a failing store one may take to answer, ms. */
+export const graceMs = 1000
 
 interface PersistenceParts {
   readonly clock: Clock
@@ -55,18 +61,32 @@ export function makePersistence({ clock, logger }: PersistenceParts): Persistenc
     }
   }
 
+  const insist: Persistence['insist'] = async (work, giveUpAt) => {
+    attempts++
+    try {
+      return await tryUntil(work, giveUpAt)
+    } finally {
+      attempts--
+    }
+  }
+
   return {
-    async attempt(work, giveUpAt) {
-      attempts++
-      try {
-        return await tryUntil(work, giveUpAt)
-      } finally {
-        attempts--
-      }
-    },
+    attempt: (work, giveUpAt) =>
+      insist(() => answerWithin(work, Math.max(0, giveUpAt - clock()) + graceMs), giveUpAt),
+    insist,
     failure: () => failure?.reason,
     busy: () => attempts > 0,
     worked,
     failed,
   }
+}
+
+/** The answer to the work; a `StoreFailure` when there is none so many ms later. */
+function answerWithin<Result>(work: () => Promise<Result>, ms: number): Promise<Result> {
+  const answer = work()
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(new StoreFailure('the store does not answer'))
+    const timer = setTimeout(giveUp, ms)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }

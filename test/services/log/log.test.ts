@@ -4,6 +4,8 @@
 import t from 'tap'
 import { StoreFailure } from '../../../protocol/failure.ts'
 import { type Log, type LogOptions, makeLog } from '../../../services/log/log.ts'
+import type { MarkUpdate } from '../../../services/receipts/ports.ts'
+import { makeSaveRead } from '../../../services/receipts/reads.ts'
 import { until } from '../../support/until.ts'
 import {
   makeNotebook,
@@ -343,4 +345,27 @@ t.test('what a sender queued behind a message that failed is not stored before i
   queue('of another', { isAbandoned: () => false })
   await it.log.drained()
   t.same(settledIn(it.seen), ['1:undefined', '2:undefined', 'of another:1'])
+})
+
+t.test('other work that the store never answers fails, and blocks nothing behind it', async (t) => {
+  const it = setup({ waitMs: 20 })
+  let answer = (_: string) => {}
+  const raised: string[][] = []
+  const raise = async (marks: readonly MarkUpdate[]) => {
+    raised.push(marks.map(({ user }) => user))
+    if (raised.length === 1) await new Promise<string>((resolve) => (answer = resolve))
+  }
+  const save = makeSaveRead({ raise }, it.log.attempt)
+  const mark = { conversation: 'g:town', joinedSeq: 0, delivered: 1, read: 1 }
+  const hung = save({ ...mark, user: 'alice' })
+  await until('it is asked', () => raised.length === 1)
+  const behind = save({ ...mark, user: 'bob' })
+  it.now += 20
+  await t.rejects(hung, { name: 'StoreFailure', message: 'the store does not answer' })
+  await behind
+  t.same(raised, [['alice'], ['bob']], 'asked once, and then the next')
+  t.equal(it.log.persistence.failure(), undefined, 'it works again')
+  answer('too late')
+  await new Promise(setImmediate)
+  t.equal(it.log.persistence.busy(), false)
 })
