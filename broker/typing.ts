@@ -16,7 +16,7 @@ export function handleTyping(
   if (session === undefined) return
   const member = context.routes.find(session, topic)
   if (member === undefined) return refuse(connection, packet, { code: 'not-a-member' })
-  context.receipts.typing.tell(session, member, parseTyping(packet.payload))
+  context.receipts.typing.tell(member, parseTyping(packet.payload))
   const { qos, packetId } = packet
   if (qos > 0) connection.whenNothingInFlight(() => acknowledge(connection, { qos, packetId }))
 }

@@ -1,15 +1,15 @@
 // Typing: tells the other members who listen that somebody is typing. Never stored; what comes too
 // often is dropped without a word.
 
+import { makeBoundedMap } from '../../protocol/bounded-map.ts'
 import type { Clock } from '../../protocol/clock.ts'
 import { makeTypingNotice } from '../../protocol/notices.ts'
 import type { Engine } from '../delivery/engine.ts'
 import type { Member } from '../delivery/room.ts'
-import type { Session } from '../delivery/session.ts'
 
 export interface Typing {
-  /** A device says that its user is typing there, or has stopped. */
-  tell(session: Session, member: Member, typing: boolean): void
+  /** A device of the member says that its user is typing there, or has stopped. */
+  tell(member: Member, typing: boolean): void
   /** How many were dropped because they came too often. */
   dropped(): number
 }
@@ -21,11 +21,14 @@ interface TypingParts {
 
 /** The same state of one conversation is told again after so long, ms. */
 const repeatMs = 1000
-/** A session may tell so many at once, and one more after each `refillMs`. */
+/** A user may tell so many at once from all devices, and one more after each `refillMs`. */
 const burstMax = 20
 const refillMs = 200
-/** Conversations whose last state is remembered for a session. */
+/** Conversations whose last state is remembered for a user. */
 const rememberedMax = 64
+/** Users whose pace is remembered, connected or not: more than type within the few seconds that it
+ * takes to have all of `burstMax` again. */
+const usersMax = 10_000
 
 interface Pace {
   /** How many may be told now, at `at`. */
@@ -39,12 +42,14 @@ export function makeTyping(
   { engine, clock }: TypingParts,
   { membersMax }: { readonly membersMax: number },
 ): Typing {
-  const paces = new WeakMap<Session, Pace>()
+  const paces = makeBoundedMap<string, Pace>(usersMax)
   let dropped = 0
 
-  const paceOf = (session: Session, now: number): Pace => {
-    const pace = paces.get(session) ?? { tokens: burstMax, at: now, told: new Map() }
-    paces.set(session, pace)
+  const paceOf = (user: string, now: number): Pace => {
+    const known = paces.get(user)
+    if (known !== undefined) return known
+    const pace = { tokens: burstMax, at: now, told: new Map() }
+    paces.set(user, pace)
     return pace
   }
 
@@ -63,11 +68,11 @@ export function makeTyping(
   }
 
   return {
-    tell(session, member, typing) {
+    tell(member, typing) {
       const { room, user } = member
       if (room.memberCount > membersMax) return
       const at = clock()
-      if (!mayTell(paceOf(session, at), room.conversation.id, typing, at)) {
+      if (!mayTell(paceOf(user, at), room.conversation.id, typing, at)) {
         dropped++
         return
       }

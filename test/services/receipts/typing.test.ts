@@ -2,7 +2,6 @@
 
 import t from 'tap'
 import type { Member } from '../../../services/delivery/room.ts'
-import type { Session } from '../../../services/delivery/session.ts'
 import { makeTyping } from '../../../services/receipts/typing.ts'
 import { makeWorld } from './support/world.ts'
 
@@ -13,7 +12,7 @@ async function setup(t: Parameters<typeof makeWorld>[0]) {
     const members = ['bob', 'carol']
     await world.store.createGroup({ group, title: '', owner: 'alice', members })
   }
-  const link = await world.connect('alice/phone')
+  let link = await world.connect('alice/phone')
   await world.connect('bob/phone')
   const time = { now: 0 }
   const heard: string[] = []
@@ -25,10 +24,14 @@ async function setup(t: Parameters<typeof makeWorld>[0]) {
   const typing = makeTyping({ engine, clock: () => time.now }, { membersMax: 3 })
   const tell = (group: string, isTyping: boolean) => {
     const member = world.member('alice', `g:${group}`)
-    typing.tell(link.session as Session, member, isTyping)
+    typing.tell(member, isTyping)
     return heard.splice(0)
   }
-  return { world, typing, time, tell }
+  const reconnect = async () => {
+    await world.disconnect(link)
+    link = await world.connect('alice/phone')
+  }
+  return { world, typing, time, tell, reconnect }
 }
 
 t.test('the same state is told again after a second, another one at once', async (t) => {
@@ -44,7 +47,7 @@ t.test('the same state is told again after a second, another one at once', async
   t.equal(typing.dropped(), 2)
 })
 
-t.test('a session may tell so many at once, and a few each second', async (t) => {
+t.test('a user may tell so many at once, and a few each second', async (t) => {
   const { typing, time, tell } = await setup(t)
   const burst = (count: number) => {
     let told = 0
@@ -57,6 +60,20 @@ t.test('a session may tell so many at once, and a few each second', async (t) =>
   t.equal(burst(100), 5)
   time.now += 3_600_000
   t.equal(burst(100), 20, 'what was not used is not saved up')
+})
+
+t.test('a user with more devices may not tell more, nor one who comes back', async (t) => {
+  const { world, tell, reconnect } = await setup(t)
+  const burst = () => {
+    let told = 0
+    for (let n = 0; n < 100; n++) told += tell('a', n % 2 === 0).length
+    return told
+  }
+  t.equal(burst(), 20)
+  await world.connect('alice/tablet')
+  t.equal(burst(), 0)
+  await reconnect()
+  t.equal(burst(), 0)
 })
 
 t.test('a group of more members hears none', async (t) => {
