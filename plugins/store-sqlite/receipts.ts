@@ -93,7 +93,7 @@ export function makeReceiptReads(driver: SqlDriver): ReceiptReads {
     },
     marksOf: (conversation, limit) =>
       selectMarks.all([conversationKey(conversation) ?? null, limit]).map(markOf),
-    tally({ conversation, user, seq }) {
+    tally({ conversation, user = '', seq }) {
       const found = selectTally.get([seq, seq, conversationKey(conversation) ?? null, user, seq])
       const { members = 0, delivered = 0, read = 0 } = found ?? {}
       return { members, delivered, read }

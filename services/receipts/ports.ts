@@ -27,7 +27,7 @@ export interface CountRange {
 }
 
 export interface Tally {
-  /** Members besides the asker who may see the entry. */
+  /** Members besides the asker, if there is one, who may see the entry. */
   readonly members: number
   /** How many of them have it on a device, and how many have read it. */
   readonly delivered: number
@@ -44,8 +44,8 @@ export interface ReceiptStore {
   /** How far an entry has come, among the members who joined before it. */
   tally(question: {
     readonly conversation: string
-    /** Who asks; not counted. */
-    readonly user: string
+    /** Who asks; not counted. Without it all are. */
+    readonly user?: string
     readonly seq: number
   }): Promise<Tally>
   /** What changed, in the user's conversations of at most `membersMax` members, in the watermarks

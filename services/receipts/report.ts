@@ -1,15 +1,17 @@
 // How far a conversation has come, for who asks or comes back: over HTTP, and to a device that was
 // away while receipts were announced.
 
+import type { Clock } from '../../protocol/clock.ts'
 import { Refusal } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/logger.ts'
 import { makeReceipt } from '../../protocol/notices.ts'
-import type { ConversationStore } from '../conversations/ports.ts'
+import type { ConversationStore, Membership } from '../conversations/ports.ts'
 import type { Engine } from '../delivery/engine.ts'
 import type { Member } from '../delivery/room.ts'
 import type { Session } from '../delivery/session.ts'
 import { makeTurns } from '../delivery/turns.ts'
 import type { ReceiptStore, Tally, VisibleMark } from './ports.ts'
+import { makeSharedTally } from './tallies.ts'
 import type { Watermarks } from './watermarks.ts'
 
 interface Report extends Tally {
@@ -22,7 +24,8 @@ interface Report extends Tally {
 
 export interface Reports {
   /** How far the entry at `seq` (the newest, if absent) has come. Throws `Refusal('not-found')`
-   * when the user is not a member. */
+   * when the user is not a member. In a conversation of many what is told may be a second old, and
+   * `Refusal('rate-limited')` is thrown when too many of its entries are asked about. */
   report(request: {
     readonly user: string
     readonly conversation: string
@@ -37,6 +40,7 @@ interface ReportsParts {
   readonly store: Pick<ReceiptStore, 'tally' | 'marksOf' | 'changedFor' | 'devicesIn'>
   readonly conversations: Pick<ConversationStore, 'membership'>
   readonly watermarks: Pick<Watermarks, 'settle'>
+  readonly clock: Clock
   readonly logger: Logger
 }
 
@@ -55,6 +59,14 @@ const catchUpsPerTurn = 4
 export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions): Reports {
   const { engine, store, conversations, watermarks } = parts
   const turns = makeTurns(catchUpsPerTurn)
+
+  const settle = (conversation: string) =>
+    watermarks.settle(engine.room(conversation)?.members ?? [])
+
+  const tallyOfMany = makeSharedTally(async (conversation, seq) => {
+    await settle(conversation)
+    return store.tally({ conversation, seq })
+  }, parts.clock)
 
   const ownDevices = async (conversation: string, user: string) => {
     const acked = new Map<string, number>()
@@ -90,11 +102,15 @@ export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions)
     async report({ user, conversation, seq: asked }) {
       const membership = await conversations.membership(conversation, user)
       if (membership === undefined) throw new Refusal('not-found')
-      await watermarks.settle(engine.room(conversation)?.members ?? [])
       const seq = asked ?? membership.head
+      if (membership.members > membersMax) {
+        const all = await tallyOfMany(conversation, seq)
+        const own = await conversations.membership(conversation, user)
+        return { seq, ...without(all, own, seq), devices: await ownDevices(conversation, user) }
+      }
+      await settle(conversation)
       const tally = await store.tally({ conversation, user, seq })
       const devices = await ownDevices(conversation, user)
-      if (membership.members > membersMax) return { seq, ...tally, devices }
       const marks = await store.marksOf(conversation, membersMax)
       return { seq, ...tally, list: marks.filter((mark) => mark.user !== user), devices }
     },
@@ -112,5 +128,16 @@ function* othersOf(memberships: Iterable<Member>, membersMax: number): Iterable<
   for (const { user, room } of memberships) {
     if (room.memberCount > membersMax) continue
     for (const other of room.members) if (other.user !== user) yield other
+  }
+}
+
+/** The tally without the asker, who may have come further or left since it was made. */
+function without(all: Tally, own: Membership | undefined, seq: number): Tally {
+  if (own === undefined || own.joinedSeq >= seq) return all
+  const less = (count: number, isOne: boolean) => (isOne ? Math.max(0, count - 1) : count)
+  return {
+    members: less(all.members, true),
+    delivered: less(all.delivered, own.delivered >= seq),
+    read: less(all.read, own.read >= seq && !own.hidesReads),
   }
 }

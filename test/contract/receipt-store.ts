@@ -104,6 +104,8 @@ async function testCounts(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.strictSame(await tally(3), { members: 4, delivered: 0, read: 0 })
     await users.saveSettings('carol', { readReceipts: 'nobody' })
     t.strictSame(await tally(2), { members: 3, delivered: 2, read: 0 })
+    const { members } = await receipts.tally({ conversation: town, seq: 2 })
+    t.equal(members, 4, 'with the asker, if none is named')
     t.strictSame(await tally(1, 'g:nowhere'), { members: 0, delivered: 0, read: 0 })
   })
 }

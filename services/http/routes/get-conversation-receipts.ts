@@ -51,7 +51,7 @@ export function getConversationReceipts(
         { seq: Type.Optional(Type.Integer({ minimum: 1, description: 'The entry.' })) },
         { additionalProperties: false },
       ),
-      response: { 200: report, ...problems(400, 401, 404) },
+      response: { 200: report, ...problems(400, 401, 404, 429) },
     },
     handler: async (request, reply) => {
       const { conversation } = request.params
