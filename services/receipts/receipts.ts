@@ -50,20 +50,24 @@ interface ReceiptsOptions {
   readonly receiptFlushMs?: number
   /** Most positions that are looked at in one go when what is unread is counted. */
   readonly countAtOnceMax?: number
+  /** Most users whose lists of what is unread are counted at a time. */
+  readonly listsMax?: number
 }
 
 const flushMsDefault = 5000
-const countAtOnceMaxDefault = 5000
+/** Counted in well under a millisecond if the entries are short, in a few if they are long. */
+const countAtOnceMaxDefault = 2000
+const listsMaxDefault = 1000
 
 export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Receipts {
   const { engine, conversations } = parts
   const { receiptMembersMax: membersMax, countAtOnceMax = countAtOnceMaxDefault } = options
-  const { receiptFlushMs: flushMs = flushMsDefault } = options
+  const { receiptFlushMs: flushMs = flushMsDefault, listsMax = listsMaxDefault } = options
   const tick = makeTick(() => {
     watermarks.announce()
     unread.push()
   }, options.receiptIntervalMs)
-  const unread = makeUnread({ ...parts, changed: tick.ask }, { countAtOnceMax })
+  const unread = makeUnread({ ...parts, changed: tick.ask }, { countAtOnceMax, listsMax })
   const watermarks = makeWatermarks(
     { ...parts, moved: tick.ask, readMoved: unread.readMoved },
     { membersMax, flushMs },
@@ -102,6 +106,7 @@ export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Re
     settle: watermarks.settleAll,
     async close() {
       tick.close()
+      unread.close()
       await watermarks.close()
     },
   }

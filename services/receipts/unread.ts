@@ -4,7 +4,7 @@
 import type { Clock } from '../../protocol/clock.ts'
 import { Refusal } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/logger.ts'
-import type { ConversationStore, Membership } from '../conversations/ports.ts'
+import type { ConversationStore } from '../conversations/ports.ts'
 import type { Engine } from '../delivery/engine.ts'
 import type { Member } from '../delivery/room.ts'
 import type { ConnectedUser } from '../delivery/roster.ts'
@@ -12,19 +12,8 @@ import type { Session } from '../delivery/session.ts'
 import { makeTurns } from '../delivery/turns.ts'
 import { makeCountEntries } from './counting.ts'
 import { Ledger } from './ledger.ts'
+import { makeLists, type UnreadList } from './lists.ts'
 import type { ReceiptStore } from './ports.ts'
-
-/** A conversation with what its member has not read; `mutedUntil` is 0 when that has passed. */
-export interface UnreadConversation extends Membership {
-  readonly unread: number
-}
-
-interface UnreadList {
-  /** The sum over the conversations that are not muted now. */
-  readonly badge: number
-  /** All conversations of the user, ordered by id. */
-  readonly conversations: readonly UnreadConversation[]
-}
 
 export interface Unread {
   /** A session is there, or has other subscriptions: its user is told if it listens. */
@@ -33,7 +22,9 @@ export interface Unread {
   readMoved(member: Member): void
   /** Sends the events that are owed. */
   push(): void
-  /** Counted in the store; exact for the moment at which it was asked. */
+  /** Counted in the store; exact for the moment at which the counting began. Who asks while the
+   * user's list is being counted shares it. Throws `Refusal('rate-limited')` when too many users
+   * wait, and `Refusal('store-unavailable')` when the server stops meanwhile. */
   list(user: string): Promise<UnreadList>
   /** Mutes a conversation until a time, ms since the epoch; null ends it. Throws
    * `Refusal('not-found')` when the user is not a member. */
@@ -42,6 +33,8 @@ export interface Unread {
     readonly conversation: string
     readonly until: number | null
   }): Promise<void>
+  /** Ends what is being counted; nothing is asked of the store any more. */
+  close(): void
 }
 
 export interface UnreadParts {
@@ -54,18 +47,38 @@ export interface UnreadParts {
   readonly changed: () => void
 }
 
+interface UnreadOptions {
+  /** Most positions that are looked at in one go. */
+  readonly countAtOnceMax: number
+  /** Most users whose lists are counted at a time. */
+  readonly listsMax: number
+}
+
 /** Pieces that are counted in one turn of the event loop, for all users together. */
 const countsPerTurn = 2
 
 export function makeUnread(
   parts: UnreadParts,
-  { countAtOnceMax }: { readonly countAtOnceMax: number },
+  { countAtOnceMax, listsMax }: UnreadOptions,
 ): Unread {
   const { engine, conversations, clock, changed } = parts
   const ledgers = new Map<string, Ledger>()
   /** Users with something to be told. */
   const waiting = new Set<string>()
-  const count = makeCountEntries(parts.store, makeTurns(countsPerTurn), countAtOnceMax)
+  const turns = makeTurns(countsPerTurn)
+  let isClosed = false
+
+  const assertOpen = () => {
+    if (isClosed) throw new Refusal('store-unavailable', 'The server is stopping.')
+  }
+  // First come, first served, one piece after the other: a user with much unread keeps no other
+  // waiting for longer than a piece.
+  const takeTurn = async () => {
+    await turns()
+    assertOpen()
+  }
+  const count = makeCountEntries(parts.store, takeTurn, countAtOnceMax)
+  const list = makeLists({ conversations, count, clock }, listsMax)
 
   const open = (guest: ConnectedUser) => {
     const { user, memberships } = guest
@@ -82,14 +95,6 @@ export function makeUnread(
     })
     ledgers.set(user, ledger)
     guest.counter = ledger
-  }
-
-  const withUnread = async (user: string, membership: Membership) => {
-    const { conversation, joinedSeq, read, head } = membership
-    const range = { conversation: conversation.id, user, after: Math.max(read, joinedSeq) }
-    const unread = await count({ ...range, through: head })
-    const mutedUntil = membership.mutedUntil > clock() ? membership.mutedUntil : 0
-    return { ...membership, unread, mutedUntil }
   }
 
   return {
@@ -116,12 +121,8 @@ export function makeUnread(
       }
     },
     async list(user) {
-      const counted: UnreadConversation[] = []
-      for (const membership of await conversations.membershipsOf(user)) {
-        counted.push(await withUnread(user, membership))
-      }
-      const badge = counted.reduce((sum, it) => sum + (it.mutedUntil > 0 ? 0 : it.unread), 0)
-      return { badge, conversations: counted }
+      assertOpen()
+      return list(user)
     },
     async mute({ user, conversation, until }) {
       const mutedUntil = until !== null && until > clock() ? until : 0
@@ -131,6 +132,9 @@ export function makeUnread(
       if (member === undefined) return
       member.mutedUntil = mutedUntil
       ledgers.get(user)?.muted(member)
+    },
+    close() {
+      isClosed = true
     },
   }
 }

@@ -24,7 +24,7 @@ export function getUnread(app: HttpInstance, { receipts, requireUser }: RoutePar
         '`u/<me>/event`.',
       tags: ['reading'],
       security: [{ user: [] }],
-      response: { 200: unread, ...problems(401) },
+      response: { 200: unread, ...problems(401, 429) },
     },
     handler: async (request, reply) => {
       const { badge, conversations } = await receipts.list(userOf(request))

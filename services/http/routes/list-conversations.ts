@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox'
 import { peerOf } from '../../../protocol/envelope.ts'
-import type { UnreadConversation } from '../../receipts/unread.ts'
+import type { UnreadConversation } from '../../receipts/lists.ts'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
 import { groupId, ownProgress, problems, userId } from '../schemas.ts'
@@ -36,7 +36,7 @@ export function listConversations(app: HttpInstance, { receipts, requireUser }: 
             examples: [{ conversations: [directExample(), groupExample()] }],
           },
         ),
-        ...problems(401),
+        ...problems(401, 429),
       },
     },
     handler: async (request, reply) => {

@@ -15,6 +15,7 @@ interface WorldOptions {
   readonly receiptMembersMax?: number
   readonly receiptFlushMs?: number
   readonly countAtOnceMax?: number
+  readonly listsMax?: number
   /** Stands between the receipts and their store. */
   readonly wrap?: (store: ReceiptStore) => ReceiptStore
 }
