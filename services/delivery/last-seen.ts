@@ -28,7 +28,10 @@ interface LastSeenOptions {
 }
 
 const writeMs = 5000
-const expireMs = 3_600_000
+/** How often the devices that stay away are looked for, ms; more often when little is borne. */
+const expireMsMax = 3_600_000
+/** Those that stayed away while the server was down are found soon after its start, ms. */
+const firstExpireMs = 60_000
 const devicesPerWrite = 1000
 /** Most devices that wait to be written; one that is forgotten counts as seen earlier. */
 const seenMax = 500_000
@@ -72,9 +75,11 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
   }
 
   const writing = setInterval(() => seen.size > 0 && work(write), writeMs)
-  const expiring = setInterval(() => work(expire), expireMs)
+  const expiring = setInterval(() => work(expire), Math.min(expireMsMax, expiryMs / 2))
+  const first = setTimeout(() => work(expire), firstExpireMs)
   writing.unref()
   expiring.unref()
+  first.unref()
 
   return {
     seen: note,
@@ -84,6 +89,7 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
     async close() {
       clearInterval(writing)
       clearInterval(expiring)
+      clearTimeout(first)
       await working
       work(write)
       await working

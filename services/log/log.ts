@@ -53,7 +53,8 @@ export interface Log {
   onRoom(callback: () => void): void
   readonly read: LogStore['read']
   /** Does other work that a message waits for, and waits while the store fails as a message does:
-   * for `waitMs`, and then throws its `StoreFailure`; one that does not answer has a second more. */
+   * for `waitMs`, and then throws its `StoreFailure`; one that does not answer has a second
+   * more. */
   attempt<Result>(work: () => Promise<Result>): Promise<Result>
   /** Whether messages can be stored now. */
   readonly persistence: Omit<Persistence, 'attempt' | 'insist'>
@@ -164,8 +165,9 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
 function makeSettler(parts: LogParts, persistence: Persistence) {
   const { store, clock, logger, announce } = parts
 
-  /** The outcomes; undefined when the store did not work in time. Waits for the answer even when the
-   * batch was abandoned: the next one must not overtake it, and what was stored is announced. */
+  /** The outcomes; undefined when the store did not work in time. Waits for the answer even when
+   * the batch was abandoned: the next one must not overtake it, and what was stored is
+   * announced. */
   const commit = async (batch: readonly NewMessage[], giveUpAt: number) => {
     try {
       return await persistence.insist(() => store.append(batch, clock()), giveUpAt)

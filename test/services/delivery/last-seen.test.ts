@@ -39,7 +39,7 @@ function setup(connected: readonly DeviceName[] = []) {
   return { calls, warnings, left, lastSeen, fail }
 }
 
-t.beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'Date'] }))
+t.beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] }))
 t.afterEach(() => mock.timers.reset())
 
 t.test('devices are written in bulk, once each, within seconds', async (t) => {
@@ -86,4 +86,14 @@ t.test('a store that fails is tried again, and nobody is forgotten unseen', asyn
   mock.timers.tick(hour)
   await settle()
   t.same(calls[0], ['seen', ['phone'], 2 * hour])
+})
+
+t.test('who stayed away while the server was down is forgotten a minute later', async (t) => {
+  const { calls } = setup()
+  mock.timers.tick(59_999)
+  await settle()
+  t.same(calls, [])
+  mock.timers.tick(1)
+  await settle()
+  t.same(calls, [['expire', 60_000 - 30 * hour]])
 })
