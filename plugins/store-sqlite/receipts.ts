@@ -33,17 +33,24 @@ export interface ReceiptReads {
 
 export function makeReceiptWrites(driver: SqlDriver, transact: Transact): ReceiptWrites {
   const conversationKey = makeFindKey(driver, 'conversations')
+  const selectHides = driver.prepare<{ hides: number }>(
+    'SELECT hides_reads AS hides FROM users WHERE id = ?',
+  )
   const raise = driver.prepare(`
     UPDATE members
-    SET delivered = max(delivered, ?), read = max(read, ?), receipt_at = ?
+    SET delivered = max(delivered, ?), read = max(read, ?),
+      receipt_at = CASE WHEN delivered < ? OR read < ? THEN ? ELSE receipt_at END
     WHERE conversation = ? AND user = ? AND joined_seq = ? AND (delivered < ? OR read < ?)`)
   return {
     raiseReceipts(marks, at) {
       transact(() => {
         for (const { conversation, user, joinedSeq, read, ...mark } of marks) {
           const key = conversationKey(conversation) ?? null
-          const delivered = Math.max(mark.delivered, read)
-          raise.run([delivered, read, at, key, user, joinedSeq, delivered, read])
+          // What is hidden must not show in anything that others may see.
+          const shown = selectHides.get([user])?.hides === 1 ? 0 : read
+          const delivered = Math.max(mark.delivered, shown)
+          const moved = [delivered, shown, at]
+          raise.run([delivered, read, ...moved, key, user, joinedSeq, delivered, read])
         }
       })
     },
@@ -51,8 +58,10 @@ export function makeReceiptWrites(driver: SqlDriver, transact: Transact): Receip
 }
 
 /** What others may see of the member row `m` whose user is the row `u`. */
-const visibleMark = `
-  m.user, m.delivered, CASE WHEN u.hides_reads = 1 THEN 0 ELSE m.read END AS read`
+const visibleRead = 'CASE WHEN u.hides_reads = 1 THEN 0 ELSE m.read END'
+/** What was read while it was hidden has raised `delivered` in no row. */
+const visibleDelivered = `max(m.delivered, ${visibleRead})`
+const visibleMark = `m.user, ${visibleDelivered} AS delivered, ${visibleRead} AS read`
 
 export function makeReceiptReads(driver: SqlDriver): ReceiptReads {
   const conversationKey = makeFindKey(driver, 'conversations')
@@ -66,8 +75,8 @@ export function makeReceiptReads(driver: SqlDriver): ReceiptReads {
     WHERE m.conversation = ? ORDER BY m.user LIMIT ?`)
   const selectTally = driver.prepare<Tally>(`
     SELECT count(*) AS members,
-      coalesce(sum(m.delivered >= ?), 0) AS delivered,
-      coalesce(sum(m.read >= ? AND u.hides_reads = 0), 0) AS read
+      coalesce(sum(${visibleDelivered} >= ?), 0) AS delivered,
+      coalesce(sum(${visibleRead} >= ?), 0) AS read
     FROM members m JOIN users u ON u.id = m.user
     WHERE m.conversation = ? AND m.user <> ? AND m.joined_seq < ?`)
   const selectChanged = driver.prepare<VisibleMark & { readonly conversation: string }>(`

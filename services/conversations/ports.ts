@@ -15,7 +15,8 @@ export interface Membership {
   /** How many members the conversation has. */
   readonly members: number
   /** Watermarks: the entries of others up to `delivered` have reached a device of the user, those
-   * up to `read` were read. 0 when none was; `read ≤ delivered`. */
+   * up to `read` were read. 0 when none was; `read ≤ delivered`, unless what is
+   * read is or was hidden. */
   readonly delivered: number
   readonly read: number
   /** Until when the user has muted the conversation, ms since the epoch; 0 when never. */

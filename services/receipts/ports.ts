@@ -11,7 +11,8 @@ export interface MarkUpdate {
   readonly read: number
 }
 
-/** A member's watermarks, with `read` 0 when the member hides it: what others may see. */
+/** A member's watermarks, with `read` 0 when the member hides it, and `read ≤ delivered`: what others
+ * may see. */
 export interface VisibleMark {
   readonly user: string
   readonly delivered: number
@@ -35,8 +36,9 @@ export interface Tally {
 }
 
 export interface ReceiptStore {
-  /** Raises watermarks in one transaction; `read` raises `delivered` too. A watermark never moves
-   * down; one of a membership that has ended is skipped. */
+  /** Raises watermarks in one transaction; `read` raises `delivered` too, unless the member hides
+   * it: then others must not see that anything has changed. A watermark never moves down; one of a
+   * membership that has ended is skipped. */
   raise(marks: readonly MarkUpdate[]): Promise<void>
   count(range: CountRange): Promise<number>
   /** The watermarks of all members, ordered by user, at most `limit`. */

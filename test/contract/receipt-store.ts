@@ -35,6 +35,19 @@ async function testMarks(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.match(await conversations.membership(town, 'alice'), { delivered: 0, read: 0 })
   })
 
+  await t.test('a hidden read moves nothing that others see, until it is shown', async (t) => {
+    const { receipts, conversations, users } = await withGroup(await makeEngine(t), 'alice', 'bob')
+    await users.saveSettings('bob', { readReceipts: 'nobody' })
+    await receipts.raise([mark('bob', 1, 3)])
+    t.match(await conversations.membership(town, 'bob'), { delivered: 1, read: 3 })
+    const tally = () => receipts.tally({ conversation: town, user: 'alice', seq: 2 })
+    t.strictSame(await tally(), { members: 1, delivered: 0, read: 0 })
+    t.match((await receipts.marksOf(town, 2))[1], { delivered: 1, read: 0 })
+    await users.saveSettings('bob', { readReceipts: 'everyone' })
+    t.strictSame(await tally(), { members: 1, delivered: 1, read: 1 })
+    t.match((await receipts.marksOf(town, 2))[1], { delivered: 3, read: 3 })
+  })
+
   await t.test('skips a membership that ended, also after a new one began', async (t) => {
     const engine = await withGroup(await makeEngine(t), 'alice', 'bob')
     const { receipts, conversations } = engine
@@ -144,6 +157,9 @@ async function testDevices(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.strictSame(await receipts.changedFor(phone, bounds), [], 'once')
     await receipts.raise([mark('bob', 2, 2)])
     t.strictSame(await receipts.changedFor(phone, bounds), [], 'what did not move has not changed')
+    await users.saveSettings('bob', { readReceipts: 'nobody' })
+    await receipts.raise([mark('bob', 3, 9)])
+    t.strictSame(await receipts.changedFor(phone, bounds), [], 'nor has what is hidden')
     const slow = { ...bounds, slackMs: 60_000 }
     t.equal((await receipts.changedFor(phone, slow)).length, 1, 'but is told within the slack')
     t.strictSame(await receipts.changedFor({ ...phone, device: 'unknown' }, slow), [])

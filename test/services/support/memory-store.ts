@@ -228,18 +228,18 @@ function receiptStore(
   { rooms, choices }: Pick<Tables, 'rooms' | 'choices'>,
   check: () => void,
 ): ReceiptStore {
-  const visible = (user: string, { delivered, read }: Member) => ({
-    user,
-    delivered,
-    read: hides(choices, user) ? 0 : read,
-  })
+  const visible = (user: string, member: Member) => {
+    const read = hides(choices, user) ? 0 : member.read
+    return { user, delivered: Math.max(member.delivered, read), read }
+  }
   return {
     async raise(marks) {
       check()
       for (const { conversation, user, joinedSeq, delivered, read } of marks) {
         const member = rooms.get(conversation)?.members.get(user)
         if (member?.joinedSeq !== joinedSeq) continue
-        member.delivered = Math.max(member.delivered, delivered, read)
+        const shown = hides(choices, user) ? 0 : read
+        member.delivered = Math.max(member.delivered, delivered, shown)
         member.read = Math.max(member.read, read)
       }
     },
