@@ -82,10 +82,10 @@ export class Ledger implements Counter {
   }
 
   left(member: Member): void {
-    const tally = this.#tallies?.get(member)
     this.#tallies?.delete(member)
     this.#inexact.delete(member)
-    if (tally !== undefined && tally.count > 0) this.#change(member)
+    // Whether that counted may not be known; the badge is told once more than needed at worst.
+    if (baseOf(member) < member.room.head) this.#change(member)
   }
 
   /** The events the user is owed, one for each conversation that changed. None while the numbers
