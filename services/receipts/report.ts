@@ -24,8 +24,9 @@ interface Report extends Tally {
 
 export interface Reports {
   /** How far the entry at `seq` (the newest, if absent) has come. Throws `Refusal('not-found')`
-   * when the user is not a member. In a conversation of many what is told may be a second old, and
-   * `Refusal('rate-limited')` is thrown when too many of its entries are asked about. */
+   * when the user is not a member, or has joined after that entry. In a conversation of many what is
+   * told may be a second old, and `Refusal('rate-limited')` is thrown when too many of its entries
+   * are asked about. */
   report(request: {
     readonly user: string
     readonly conversation: string
@@ -55,6 +56,8 @@ const catchUpMax = 500
  * noticed at once, and what is sent to it then is lost. */
 const slackMs = 600_000
 const catchUpsPerTurn = 4
+/** Of what was before the asker joined. */
+const nobody: Tally = { members: 0, delivered: 0, read: 0 }
 
 export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions): Reports {
   const { engine, store, conversations, watermarks } = parts
@@ -89,11 +92,12 @@ export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions)
     // What is known and not stored yet was announced before the device was there.
     await watermarks.settle(othersOf(guest.memberships.values(), membersMax))
     const changes = await store.changedFor(session, { membersMax, slackMs, limit: catchUpMax })
-    for (const { conversation: id, user, ...mark } of changes) {
+    for (const { conversation: id, ...mark } of changes) {
       const member = guest.memberships.get(id)
       if (member === undefined) continue
       const { conversation } = member.room
-      const payload = JSON.stringify(makeReceipt(conversation, user, mark))
+      const visible = sinceJoined(mark, member.joinedSeq)
+      const payload = JSON.stringify(makeReceipt(conversation, mark.user, visible))
       engine.notifySession(session, { conversation, leaf: 'receipt' }, payload)
     }
   }
@@ -102,17 +106,22 @@ export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions)
     async report({ user, conversation, seq: asked }) {
       const membership = await conversations.membership(conversation, user)
       if (membership === undefined) throw new Refusal('not-found')
+      const { joinedSeq } = membership
+      // What was before the asker joined is none of the asker's business.
+      if (asked !== undefined && asked <= joinedSeq) throw new Refusal('not-found')
       const seq = asked ?? membership.head
       if (membership.members > membersMax) {
-        const all = await tallyOfMany(conversation, seq)
+        const all = seq > joinedSeq ? await tallyOfMany(conversation, seq) : nobody
         const own = await conversations.membership(conversation, user)
         return { seq, ...without(all, own, seq), devices: await ownDevices(conversation, user) }
       }
       await settle(conversation)
-      const tally = await store.tally({ conversation, user, seq })
+      const tally = seq > joinedSeq ? await store.tally({ conversation, user, seq }) : nobody
       const devices = await ownDevices(conversation, user)
       const marks = await store.marksOf(conversation, membersMax)
-      return { seq, ...tally, list: marks.filter((mark) => mark.user !== user), devices }
+      const others = marks.filter((mark) => mark.user !== user)
+      const list = others.map((mark) => sinceJoined(mark, joinedSeq))
+      return { seq, ...tally, list, devices }
     },
     catchUp(session) {
       if (!session.durable || !session.subscriptions.hasAnyLeaf('receipt')) return
@@ -121,6 +130,12 @@ export function makeReports(parts: ReportsParts, { membersMax }: ReportsOptions)
       })
     },
   }
+}
+
+/** Watermarks as they are for who joined after `joinedSeq`: 0 for what is no further. */
+function sinceJoined({ user, delivered, read }: VisibleMark, joinedSeq: number): VisibleMark {
+  const since = (seq: number) => (seq > joinedSeq ? seq : 0)
+  return { user, delivered: since(delivered), read: since(read) }
 }
 
 /** The other connected members of a user's small conversations. */

@@ -49,6 +49,24 @@ t.test('GET …/receipts gives counts only where there are many members', async 
   t.strictSame(body, { seq: 4, members: 2, delivered: 1, read: 1, devices: [] }, 'nobody late')
 })
 
+t.test('GET …/receipts tells nothing of what was before the asker joined', async (t) => {
+  const { ask, mark, say, store, tokenOf } = await start(t)
+  await mark('bob', 4, 2)
+  await store.createUser('dave', undefined)
+  const token = await tokenOf('dave')
+  await store.addMember('team', 'dave')
+  const path = '/v1/conversations/g:team/receipts'
+  const before = await ask('GET', path, { token })
+  const list = ['alice', 'bob', 'carol'].map((user) => ({ user, delivered: 0, read: 0 }))
+  t.same(before.body, { seq: 4, members: 0, delivered: 0, read: 0, list, devices: [] })
+  isProblem(t, await ask('GET', `${path}?seq=4`, { token }), 404, 'not-found')
+  await say('alice')
+  await mark('bob', 5, 2)
+  const after = await ask('GET', `${path}?seq=5`, { token })
+  t.match(after.body, { members: 3, delivered: 1, read: 0 })
+  t.match(after.body, { list: [{ delivered: 0 }, { user: 'bob', delivered: 5, read: 0 }] })
+})
+
 t.test('GET …/receipts refuses what is no position and no conversation', async (t) => {
   const { ask, alice: token } = await start(t)
   for (const query of ['seq=0', 'seq=-1', 'seq=x', 'seq=1.5', 'other=1']) {
