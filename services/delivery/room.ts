@@ -24,8 +24,10 @@ export interface Member {
   readonly user: string
   readonly room: Room
   readonly joinedSeq: number
-  /** False once the user left; routes that were remembered check it. */
+  /** False once the user left or is not connected; routes that were remembered check it. */
   active: boolean
+  /** The membership has ended; not when the user is merely away. */
+  hasLeft: boolean
   /** What the user's memberships share. */
   readonly owner: MemberOwner
   /** As in `Membership`; kept by services/receipts. */

@@ -51,8 +51,8 @@ export function makeRoster(store: ConversationStore): Roster {
     const { joinedSeq, delivered, read, mutedUntil, hidesReads } = membership
     const room = rooms.open(membership)
     const marks = { delivered, read, mutedUntil, hidesReads }
-    const { user } = guest
-    const member: Member = { user, room, joinedSeq, active: true, owner: guest, ...marks }
+    const states = { active: true, hasLeft: false, owner: guest }
+    const member: Member = { user: guest.user, room, joinedSeq, ...states, ...marks }
     room.members.add(member)
     guest.memberships.set(membership.conversation.id, member)
     guest.counter?.missed(member)
@@ -65,6 +65,11 @@ export function makeRoster(store: ConversationStore): Roster {
     for (const session of guest.sessions) session.ignore(member.room)
     rooms.leave(member)
     guest.counter?.left(member)
+  }
+
+  const end = (guest: Guest, member: Member) => {
+    member.hasLeft = true
+    drop(guest, member)
   }
 
   const arrive = (user: string): Guest => {
@@ -106,7 +111,7 @@ export function makeRoster(store: ConversationStore): Roster {
     remove(conversation, user) {
       const guest = guests.get(user)
       const member = guest?.memberships.get(conversation)
-      if (guest !== undefined && member !== undefined) drop(guest, member)
+      if (guest !== undefined && member !== undefined) end(guest, member)
       return member
     },
     async refresh(conversation, user) {
@@ -120,7 +125,7 @@ export function makeRoster(store: ConversationStore): Roster {
           return { joined: add(guest, membership) }
         }
         if (membership !== undefined || member === undefined) return {}
-        drop(guest, member)
+        end(guest, member)
         return { left: member }
       }
       const refreshed = guest.refreshed.then(() => rooms.watch(read))

@@ -67,7 +67,7 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
       const { member } = position
       // Own entries reach their author's devices too, and are no news to anybody.
       const delivered = Math.min(position.acked, position.foreignSent)
-      if (delivered <= member.delivered) continue
+      if (member.hasLeft || delivered <= member.delivered) continue
       member.delivered = delivered
       behind.changed(member)
       unannounced.add(member)
@@ -75,17 +75,19 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
   }
 
   const haveRead = (member: Member, read: number) => {
-    if (read <= member.read) return
-    const isNews = !member.hidesReads || read > member.delivered
+    if (member.hasLeft || read <= member.read) return
     member.read = read
-    member.delivered = Math.max(member.delivered, read)
-    if (isNews) unannounced.add(member)
     parts.readMoved(member)
+    if (member.hidesReads) return
+    member.delivered = Math.max(member.delivered, read)
+    unannounced.add(member)
     moved()
   }
 
   const tell = (member: Member) => {
     const { room, user } = member
+    // What was said of the member before is the last the others hear.
+    if (member.hasLeft) return
     if (room.memberCount > options.membersMax) return
     let payload: string | undefined
     for (const other of room.members) {
@@ -103,7 +105,8 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
     async read(member, seq) {
       const read = Math.min(seq, member.room.head)
       if (read <= member.read) return
-      await saveRead({ ...markOf(member), read })
+      // Not what was delivered: when that is written must not tell when a hidden mark was set.
+      await saveRead({ ...markOf(member), delivered: 0, read })
       // The user may have come anew meanwhile, with memberships read before this was durable.
       const current = engine.user(member.user)?.memberships.get(member.room.conversation.id)
       haveRead(current?.joinedSeq === member.joinedSeq ? current : member, read)
@@ -133,6 +136,9 @@ function markOf({ user, room, joinedSeq, delivered, read }: Member): MarkUpdate 
 }
 
 /** What the others may see. */
-function visibleReceipt({ room, user, delivered, read, hidesReads }: Member): Receipt {
-  return makeReceipt(room.conversation, user, { delivered, read: hidesReads ? 0 : read })
+function visibleReceipt({ room, user, hidesReads, ...marks }: Member): Receipt {
+  const read = hidesReads ? 0 : marks.read
+  // What was read while it was hidden has not raised it.
+  const delivered = Math.max(marks.delivered, read)
+  return makeReceipt(room.conversation, user, { delivered, read })
 }

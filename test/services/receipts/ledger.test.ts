@@ -19,7 +19,8 @@ function setup(t: { teardown(work: () => void): void }, head: number) {
   }
   const marks = { delivered: 0, read: 0, mutedUntil: 0, hidesReads: false }
   const owner = { counter: undefined }
-  const member: Member = { user: 'bob', room, joinedSeq: 0, active: true, owner, ...marks }
+  const states = { active: true, hasLeft: false }
+  const member: Member = { user: 'bob', room, joinedSeq: 0, ...states, owner, ...marks }
   const memberships = new Map<string, Member>([[conversation.id, member]])
   const asked: { readonly range: CountRange; readonly answer: () => void }[] = []
   const ledger = new Ledger({
@@ -112,6 +113,26 @@ t.test('a membership with entries that came before it was known is counted', asy
   memberships.set('g:new', joined)
   ledger.missed(joined)
   t.strictSame(await events(), [{ unread: 2, read: 0, badge: 5 }])
+})
+
+t.test('a user who leaves as the first change is told the badge of the others', async (t) => {
+  const { ledger, member, memberships, events } = setup(t, 3)
+  const room = { ...member.room, conversation: { ...member.room.conversation, id: 'g:other' } }
+  memberships.set('g:other', { ...member, room })
+  memberships.delete('g:town')
+  ledger.left(member)
+  t.strictSame(await events(), [{ unread: 0, read: 0, badge: 3 }])
+  t.strictSame(ledger.takeEvents(), [], 'once')
+})
+
+t.test('a user who leaves while it is being counted is told so', async (t) => {
+  const { ledger, member, memberships, asked, announce, events } = setup(t, 3)
+  announce(4)
+  ledger.takeEvents()
+  t.equal(asked.length, 1)
+  memberships.delete('g:town')
+  ledger.left(member)
+  t.strictSame(await events(), [{ unread: 0, read: 0, badge: 0 }])
 })
 
 t.test('entries whose announcements were lost are counted when they are found', async (t) => {

@@ -23,6 +23,12 @@ const stored = async ({ store }: World, user: string) => {
   return { delivered: membership?.delivered, read: membership?.read }
 }
 
+/** Bob's choice, stored and told as the API does it. */
+async function hide(world: World, hides: boolean) {
+  await world.store.saveSettings('bob', { readReceipts: hides ? 'nobody' : 'everyone' })
+  world.receipts.hides('bob', hides)
+}
+
 t.test('what a device acknowledged is told at the next tick, and written later', async (t) => {
   const { world, alice, bob } = await setup(t)
   for (let n = 0; n < 3; n++) await world.publish('g:town', 'alice')
@@ -145,13 +151,68 @@ t.test('a hidden read mark is told to nobody', async (t) => {
   await world.publish('g:town', 'alice')
   bob.acknowledgeAll()
   await until('delivered', () => told(alice, 'receipt').length === 1)
-  world.receipts.hides('bob', true)
+  await world.receipts.settle()
+  await hide(world, true)
   const member = world.member('bob', 'g:town')
-  await world.receipts.read(member, 1)
-  await until('bob hears', () => told(bob, 'event').some(({ read }) => read === 1))
-  t.equal(told(alice, 'receipt').length, 1)
-  world.receipts.hides('bob', false)
   await world.publish('g:town', 'alice')
   await world.receipts.read(member, 2)
-  await until('alice hears', () => told(alice, 'receipt').some(({ read }) => read === 2))
+  await until('bob hears', () => told(bob, 'event').some(({ read }) => read === 2))
+  t.equal(told(alice, 'receipt').length, 1, 'not even that it was delivered')
+  t.strictSame(await stored(world, 'bob'), { delivered: 1, read: 2 })
+  bob.acknowledgeAll()
+  await until('alice hears', () => told(alice, 'receipt').length === 2)
+  t.match(told(alice, 'receipt')[1], { delivered: 2, read: 0 })
+  await hide(world, false)
+  await world.publish('g:town', 'alice')
+  await world.receipts.read(member, 3)
+  await until('alice hears', () => told(alice, 'receipt').length === 3)
+  t.match(told(alice, 'receipt')[2], { delivered: 3, read: 3 })
+})
+
+t.test('what was read while it was hidden shows as delivered once it shows', async (t) => {
+  const { world, alice, bob } = await setup(t)
+  for (let n = 0; n < 2; n++) await world.publish('g:town', 'alice')
+  await hide(world, true)
+  await world.receipts.read(world.member('bob', 'g:town'), 2)
+  await hide(world, false)
+  bob.session?.acknowledge(1)
+  await until('alice hears', () => told(alice, 'receipt').length === 1)
+  t.match(told(alice, 'receipt')[0], { delivered: 2, read: 2 })
+})
+
+t.test('who has left says nothing more, and hears of the conversation once', async (t) => {
+  const reading = { isHeld: true, release: () => {} }
+  const { world, alice, bob } = await setup(t, {
+    wrap: (store) => ({
+      ...store,
+      async raise(marks) {
+        if (reading.isHeld) {
+          await new Promise<void>((resolve) => {
+            reading.release = resolve
+          })
+        }
+        await store.raise(marks)
+      },
+    }),
+  })
+  for (let n = 0; n < 2; n++) await world.publish('g:town', 'alice')
+  const member = world.member('bob', 'g:town')
+  const read = world.receipts.read(member, 1)
+  await settle()
+  bob.acknowledgeAll()
+  await world.change('left', 'town', 'bob')
+  const unread = () => told(bob, 'event').filter(({ type }) => type === 'unread')
+  await until('bob hears', () => unread().some((event) => event.unread === 0))
+  const { length } = unread()
+  reading.isHeld = false
+  reading.release()
+  await read
+  // Carol's receipt goes out at a later tick than anything of bob would.
+  const carol = await world.connect('carol/phone')
+  await world.publish('g:town', 'alice')
+  carol.acknowledgeAll()
+  await until('a receipt of carol', () => told(alice, 'receipt').length > 0)
+  t.match(told(alice, 'receipt'), [{ from: 'carol' }])
+  t.equal(unread().length, length)
+  t.match(unread().at(-1), { conversation: 'g:town', unread: 0, badge: 0 })
 })
