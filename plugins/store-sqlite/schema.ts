@@ -116,6 +116,14 @@ const steps: readonly string[] = [
   ALTER TABLE members ADD COLUMN read INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE members ADD COLUMN receipt_at INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE members ADD COLUMN muted_until INTEGER NOT NULL DEFAULT 0;
+  -- Nobody could say what was read: nothing that is old is unread.
+  UPDATE members
+  SET delivered = (
+      SELECT coalesce(max(cursors.acked), 0)
+      FROM devices JOIN cursors ON cursors.device = devices.key
+      WHERE devices.user = members.user AND cursors.conversation = members.conversation
+    ),
+    read = (SELECT coalesce(max(seq), 0) FROM messages WHERE conversation = members.conversation);
   `,
 ]
 

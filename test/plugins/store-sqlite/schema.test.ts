@@ -23,22 +23,35 @@ await forEachDriver(t, async (t, driver) => {
     await openStore(t, options)
   })
 
-  await t.test('an older database is brought up with its members counted', async (t) => {
-    const folder = t.testdir()
-    const file = (await loadDriver(driver))(join(folder, 'parley.db'))
-    migrate(file, 1)
-    file.exec(`
+  await t.test(
+    'an older database is brought up: members are counted, old history is read',
+    async (t) => {
+      const folder = t.testdir()
+      const file = (await loadDriver(driver))(join(folder, 'parley.db'))
+      migrate(file, 1)
+      file.exec(`
       INSERT INTO users (id, created_at) VALUES ('alice', 1), ('bob', 1);
       INSERT INTO conversations (key, id, kind, group_id, title, created_at)
       VALUES (1, 'g:town', 'group', 'town', '"Town"', 1), (2, 'g:void', 'group', 'void', '""', 1);
       INSERT INTO members (conversation, user, role, joined_seq)
       VALUES (1, 'alice', 'owner', 0), (1, 'bob', 'member', 0), (2, 'bob', 'owner', 0);
+      INSERT INTO messages (conversation, seq, sender, at, kind, fields)
+      VALUES (1, 1, 1, 1, 'text', ''), (1, 2, 1, 1, 'text', ''), (1, 3, 1, 1, 'text', '');
+      INSERT INTO devices (key, user, device, subscriptions, last_seen)
+      VALUES (1, 'bob', 'a', '[]', 1), (2, 'bob', 'b', '[]', 1), (3, 'alice', 'c', '[]', 1);
+      INSERT INTO cursors (device, conversation, acked, sent)
+      VALUES (1, 1, 1, 2), (2, 1, 2, 2), (3, 1, 3, 3);
     `)
-    file.close()
-    const { conversations } = await openStore(t, { folder, driver })
-    const memberships = await conversations.membershipsOf('bob')
-    t.match(memberships, [{ members: 2, delivered: 0, read: 0, mutedUntil: 0 }, { members: 1 }])
-  })
+      file.close()
+      const { conversations } = await openStore(t, { folder, driver })
+      const memberships = await conversations.membershipsOf('bob')
+      t.match(memberships, [
+        { members: 2, delivered: 2, read: 3, head: 3, mutedUntil: 0 },
+        { members: 1, delivered: 0, read: 0, mutedUntil: 0 },
+      ])
+      t.match(await conversations.membership('g:town', 'alice'), { delivered: 3, read: 3 })
+    },
+  )
 
   await t.test('a step that fails leaves the database as it was', async (t) => {
     const file = (await loadDriver(driver))(join(t.testdir(), 'parley.db'))
