@@ -11,8 +11,7 @@ export interface MarkUpdate {
   readonly read: number
 }
 
-/** A member's watermarks, with `read` 0 when the member hides it, and `read ≤ delivered`: what others
- * may see. */
+/** A member's watermarks as others may see them: `read ≤ delivered`, and 0 when it is hidden. */
 export interface VisibleMark {
   readonly user: string
   readonly delivered: number

@@ -24,8 +24,8 @@ interface Report extends Tally {
 
 export interface Reports {
   /** How far the entry at `seq` (the newest, if absent) has come. Throws `Refusal('not-found')`
-   * when the user is not a member, or has joined after that entry. In a conversation of many what is
-   * told may be a second old, and `Refusal('rate-limited')` is thrown when too many of its entries
+   * when the user is not a member, or has joined after that entry. In a conversation of many what
+   * is told may be a second old, and `Refusal('rate-limited')` is thrown when too many of its entries
    * are asked about. */
   report(request: {
     readonly user: string
@@ -150,9 +150,10 @@ function* othersOf(memberships: Iterable<Member>, membersMax: number): Iterable<
 function without(all: Tally, own: Membership | undefined, seq: number): Tally {
   if (own === undefined || own.joinedSeq >= seq) return all
   const less = (count: number, isOne: boolean) => (isOne ? Math.max(0, count - 1) : count)
+  const read = own.hidesReads ? 0 : own.read
   return {
     members: less(all.members, true),
-    delivered: less(all.delivered, own.delivered >= seq),
-    read: less(all.read, own.read >= seq && !own.hidesReads),
+    delivered: less(all.delivered, Math.max(own.delivered, read) >= seq),
+    read: less(all.read, read >= seq),
   }
 }
