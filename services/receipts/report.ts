@@ -25,8 +25,8 @@ interface Report extends Tally {
 export interface Reports {
   /** How far the entry at `seq` (the newest, if absent) has come. Throws `Refusal('not-found')`
    * when the user is not a member, or has joined after that entry. In a conversation of many what
-   * is told may be a second old, and `Refusal('rate-limited')` is thrown when too many of its entries
-   * are asked about. */
+   * is told may be a second old, and `Refusal('rate-limited')` is thrown when too many of its
+   * entries are asked about. */
   report(request: {
     readonly user: string
     readonly conversation: string
