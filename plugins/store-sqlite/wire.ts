@@ -13,9 +13,9 @@ export interface ThreadSettings {
   readonly pagesMax: number | undefined
 }
 
-/** A batch of entries as one text, five members an entry: one string crosses to a thread at the
- * price of a copy, 500 small ones cost ten times that. The few that came with a packet id are named
- * beside it, by their index in the batch. */
+/** A batch of entries as one text, five members an entry: to clone 500 entries as one string costs
+ * half of what their small strings cost (170 µs against 330, joining and splitting included). The
+ * few that came with a packet id are named beside it, by their index in the batch. */
 export interface SentBatch {
   readonly entries: string
   readonly packets?: readonly (readonly [number, DevicePacket])[]
