@@ -1,7 +1,6 @@
 // CONNECT: who is it, with which device? Verifies the token, opens the session, and answers. The
 // client id is scoped by the user, so nobody can take over another user's session.
 
-import type { IConnectPacket } from 'mqtt-packet'
 import { errorCatalogue, Refusal } from '../protocol/errors.ts'
 import { StoreFailure } from '../protocol/failure.ts'
 import { isId } from '../protocol/ids.ts'
@@ -10,10 +9,10 @@ import { deviceKey } from '../services/delivery/locks.ts'
 import { recallRecords } from './at-least-once.ts'
 import type { Connection } from './connection.ts'
 import type { BrokerContext, Identity } from './context.ts'
-import { FatalPacket } from './edge/fatal-packet.ts'
+import type { ConnectPacket, Will } from './edge/client-packets.ts'
+import { readConnect } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
 import { writeConnack } from './edge/packets.ts'
-import { parsePacket } from './edge/parse.ts'
 import { recallReceived } from './exactly-once.ts'
 import { introducePlain } from './plain-packets.ts'
 
@@ -32,7 +31,7 @@ const connackForLevel5 = Buffer.from([0x20, 3, 0, 0x84, 0])
 /** Takes the CONNECT, which must be the first packet [MQTT-3.1.0-1]. Reading waits for the
  * CONNACK. */
 export function handleConnect(connection: Connection, frame: Frame): void {
-  const packet = readConnect(connection, frame)
+  const packet = readOrRefuse(connection, frame)
   if (packet === undefined) return
   const device = deviceOf(packet, connection.context.randomId)
   if (device === undefined) return refuseClientId(connection)
@@ -50,10 +49,16 @@ export function handleConnect(connection: Connection, frame: Frame): void {
 }
 
 /** Reads a CONNECT; undefined when its protocol was refused. Throws `FatalPacket`. */
-export function readConnect(connection: Connection, frame: Frame): IConnectPacket | undefined {
-  const level = protocolLevel(frame)
-  if (level === 3 || level === 4) return parsePacket(frame) as IConnectPacket
-  refuseLevel(connection, level)
+export function readOrRefuse(connection: Connection, frame: Frame): ConnectPacket | undefined {
+  const packet = readConnect(frame)
+  if (typeof packet === 'number') refuse(connection, connackCode.unacceptableProtocol)
+  else if (packet.level !== 5) {
+    connection.level = packet.level
+    return packet
+  } else {
+    connection.write(connackForLevel5)
+    connection.close('MQTT 5 is not supported yet')
+  }
   return undefined
 }
 
@@ -62,26 +67,9 @@ export function refuseClientId(connection: Connection): void {
   refuse(connection, connackCode.identifierRejected)
 }
 
-/** The level of a protocol this server knows by name. */
-function protocolLevel({ buffer, start, end }: Frame): number {
-  const nameEnd = start + 2 + (end - start >= 2 ? buffer.readUInt16BE(start) : 0)
-  if (nameEnd >= end) throw new FatalPacket('a CONNECT that ends too early')
-  const name = buffer.toString('latin1', start + 2, nameEnd)
-  const level = buffer[nameEnd] as number
-  if (name === 'MQTT') return level === 3 ? 0 : level
-  if (name === 'MQIsdp') return level === 3 ? level : 0
-  throw new FatalPacket('not the MQTT protocol [MQTT-3.1.2-1]')
-}
-
-function refuseLevel(connection: Connection, level: number): void {
-  if (level !== 5) return refuse(connection, connackCode.unacceptableProtocol)
-  connection.write(connackForLevel5)
-  connection.close('MQTT 5 is not supported yet')
-}
-
 /** The client id is the device's id; a client that will not come back may leave it to the server
  * [MQTT-3.1.3-6, MQTT-3.1.3-8]. */
-function deviceOf({ clientId, clean }: IConnectPacket, randomId: () => string): string | undefined {
+function deviceOf({ clientId, clean }: ConnectPacket, randomId: () => string): string | undefined {
   if (clientId === '') return clean ? `auto-${randomId()}` : undefined
   return isId(clientId) ? clientId : undefined
 }
@@ -98,7 +86,7 @@ function connackFor(error: unknown): number | undefined {
   return action === 'connack4' ? connackCode.badCredentials : connackCode.notAuthorized
 }
 
-async function open(connection: Connection, packet: IConnectPacket, device: string) {
+async function open(connection: Connection, packet: ConnectPacket, device: string) {
   const { context } = connection
   const token = packet.password?.toString() ?? connection.offeredToken
   if (token === undefined) throw new Refusal('invalid-token', 'no token was given')
@@ -106,7 +94,7 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
   const will = plainWill(packet, identity, context)
   if (connection.state !== 'connecting') return
   const { user } = identity
-  const arrival = { user, device, durable: packet.clean === false, link: connection }
+  const arrival = { user, device, durable: !packet.clean, link: connection }
   const { session, present } = await context.engine.attach(arrival)
   if (!present) await context.plain.forget(deviceKey(session))
   // The peer may have gone, or another connection of the device come, meanwhile.
@@ -114,7 +102,7 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
   connection.identity = identity
   connection.session = session
   // One and a half times the keep-alive [MQTT-3.1.2-24].
-  connection.silenceMsMax = (packet.keepalive ?? 0) * 1500
+  connection.silenceMsMax = packet.keepAliveSeconds * 1500
   recallRecords(connection, session, present)
   if (present) await recallReceived(connection, session)
   if (connection.state !== 'connecting') return
@@ -128,10 +116,10 @@ async function open(connection: Connection, packet: IConnectPacket, device: stri
 
 /** The will for aedes. A will may also speak of the user's own presence. */
 function plainWill(
-  { will }: IConnectPacket,
+  { will }: ConnectPacket,
   { user, topics }: Identity,
   { plainAccess }: BrokerContext,
-): IConnectPacket['will'] {
+): Will | undefined {
   if (will === undefined || will.topic === `u/${user}/presence`) return undefined
   const isPlain = parsePublishTopic(will.topic).kind === 'plain'
   if (isPlain && plainAccess.mayPublish(topics, will.topic)) return will

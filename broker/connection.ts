@@ -13,6 +13,7 @@ import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
 import { writePublish } from './edge/packets.ts'
+import type { Level } from './edge/reader.ts'
 import type { PlainClient } from './plain-client.ts'
 import type { PublishRecords } from './retransmissions.ts'
 
@@ -51,6 +52,8 @@ export class Connection implements Link {
   readonly context: BrokerContext
   /** The client's address, for the log. */
   readonly peer: string
+  /** What the client speaks; known from its CONNECT on. */
+  level: Level = 4
   /** A token that came with the WebSocket upgrade. */
   readonly offeredToken: string | undefined
   identity: Identity | undefined

@@ -6,9 +6,8 @@ import type { Session } from '../services/delivery/session.ts'
 import type { ReleaseRequest } from '../services/log/releases.ts'
 import type { Connection } from './connection.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
-import type { Frame } from './edge/framer.ts'
 import type { PublishPacket } from './edge/packets.ts'
-import { packetType, readPacketId, writeAcknowledgement } from './edge/packets.ts'
+import { packetType, writeAcknowledgement } from './edge/packets.ts'
 
 /** Most packet ids of one session between PUBLISH and PUBREL. */
 const qos2Max = 1000
@@ -63,14 +62,6 @@ class PendingRelease implements ReleaseRequest {
     else connection.close('a packet id could not be released')
     connection.settledOne()
   }
-}
-
-/** Reads the packet id of a PUBREL. Throws `FatalPacket`. */
-export function readPubrel(frame: Frame): number {
-  const packetId = readPacketId(frame)
-  // The flags of a PUBREL are 0010 [MQTT-3.6.1-1].
-  if (!packetId || (frame.header & 0x0f) !== 2) throw new FatalPacket('a malformed PUBREL')
-  return packetId
 }
 
 /** PUBREL: the packet id is free again. Answered also when it is unknown [MQTT-3.7.2]. */

@@ -6,8 +6,8 @@ import type { Connection, PacketHandler } from './connection.ts'
 import { handleDisconnect } from './disconnect.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
-import { packetType } from './edge/packets.ts'
-import { handlePubrel, readPubrel } from './exactly-once.ts'
+import { packetType, readPacketId } from './edge/packets.ts'
+import { handlePubrel } from './exactly-once.ts'
 import { handlePingreq } from './ping.ts'
 import { givePlain, handlePlainAnswer, isPlainAnswer } from './plain-packets.ts'
 import { handlePublish } from './publish.ts'
@@ -46,7 +46,7 @@ function handleEitherPuback(connection: Connection, frame: Frame): void {
 
 /** What chat does not know of is aedes': it answers ids that nobody knows, too. */
 function handleEitherPubrel(connection: Connection, frame: Frame): void {
-  const packetId = readPubrel(frame)
+  const packetId = readPacketId(frame, connection.level)
   const isPlain = connection.plain !== undefined && !connection.receivedQos2.has(packetId)
   if (isPlain) givePlain(connection, frame)
   else handlePubrel(connection, packetId)

@@ -1,9 +1,10 @@
 // A device as aedes knows it: from its introduction until aedes has let go of it. aedes is given
 // whole packets, and what it says goes to the device, but for what the edge answers itself.
 
-import type { IConnectPacket, ISubscribePacket, IUnsubscribePacket } from 'mqtt-packet'
+import type { ISubscribePacket, IUnsubscribePacket } from 'mqtt-packet'
 import mqtt from 'mqtt-packet'
 import { AedesStream } from './edge/aedes-stream.ts'
+import type { Will } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
 import { packetType } from './edge/packets.ts'
 
@@ -17,7 +18,7 @@ interface PlainSubscription {
 export interface Introduction {
   readonly clientId: string
   readonly clean: boolean
-  readonly will?: IConnectPacket['will']
+  readonly will?: Will | undefined
   /** What the device is known to be subscribed to, also if aedes has forgotten it. */
   readonly subscriptions: readonly PlainSubscription[]
   /** Whether aedes' answers to CONNECT, SUBSCRIBE and UNSUBSCRIBE go to the device, and its packet
@@ -106,7 +107,7 @@ export class PlainClient {
         clean,
         // Silence is watched by the edge.
         keepalive: 0,
-        ...(will === undefined ? {} : { will }),
+        ...(will === undefined ? {} : { will: { ...will, properties: {} } }),
       }),
     )
   }

@@ -1,13 +1,13 @@
 // Packets of plain topics, on their way from a connection to aedes. The first one introduces the
 // device; reading waits until aedes knows it.
 
-import type { IConnectPacket } from 'mqtt-packet'
 import { isPlainFilter } from '../protocol/filters.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
 import { packetIdMax } from '../services/delivery/window.ts'
 import { refuse } from './answer.ts'
 import type { Connection } from './connection.ts'
+import type { Will } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import type { PublishPacket } from './edge/packets.ts'
@@ -15,10 +15,7 @@ import { readPacketId } from './edge/packets.ts'
 import type { Introduction, PlainClient } from './plain-client.ts'
 
 /** Makes the connection's device known to aedes, if it is not. */
-export function introducePlain(
-  connection: Connection,
-  will?: IConnectPacket['will'],
-): PlainClient | undefined {
+export function introducePlain(connection: Connection, will?: Will): PlainClient | undefined {
   const { session, identity, context } = connection
   if (session === undefined || identity === undefined) return undefined
   if (connection.plain !== undefined) return connection.plain
@@ -79,8 +76,7 @@ export function handlePlainPublish(
 /** PUBACK, PUBREC or PUBCOMP of a message of aedes: it numbers them above chat. True when it was
  * one. Late ones are ignored. */
 export function isPlainAnswer(connection: Connection, frame: Frame): boolean {
-  const packetId = readPacketId(frame)
-  if (!packetId || (frame.header & 0x0f) !== 0 || packetId <= packetIdMax) return false
+  if (readPacketId(frame, connection.level) <= packetIdMax) return false
   givePlain(connection, frame)
   return true
 }

@@ -15,8 +15,7 @@ import { handleTyping } from './typing.ts'
 
 /** Takes a PUBLISH. Throws `FatalPacket` when it ends the connection. */
 export function handlePublish(connection: Connection, frame: Frame): void {
-  const packet = readPublish(frame)
-  if (typeof packet === 'string') throw new FatalPacket(packet)
+  const packet = readPublish(frame, connection.level)
   if (packet.qos === 2 && isRepeated(connection, packet.packetId)) return
   const member = rememberedRoute(connection, packet.topic)
   if (member !== undefined) return handleMessage(connection, packet, member)

@@ -1,27 +1,27 @@
 // The trusted mode: aedes alone, behind the framing and the strictness of the edge. For conformance
 // suites and load tests on a private network: any client id, any topic, no token, no chat.
 
-import type { IConnectPacket } from 'mqtt-packet'
 import { isFilter } from '../protocol/filters.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
-import { readConnect, refuseClientId } from './connect.ts'
+import { readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
 import { handleDisconnect } from './disconnect.ts'
+import type { ConnectPacket } from './edge/client-packets.ts'
+import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { packetType, readPacketId, readPublish } from './edge/packets.ts'
-import { readPubrel } from './exactly-once.ts'
+import type { Level } from './edge/reader.ts'
 import { handlePingreq } from './ping.ts'
 import { givePlain, introduce } from './plain-packets.ts'
-import { parseSubscribe, parseUnsubscribe } from './subscribe.ts'
 
 /** What must hold of a packet before aedes gets it, by control packet type. */
-const checks: readonly ((frame: Frame) => void)[] = Object.assign(new Array(16), {
+const checks: readonly ((frame: Frame, level: Level) => void)[] = Object.assign(new Array(16), {
   [packetType.publish]: checkPublish,
-  [packetType.puback]: checkAnswer,
-  [packetType.pubrec]: checkAnswer,
-  [packetType.pubrel]: readPubrel,
-  [packetType.pubcomp]: checkAnswer,
+  [packetType.puback]: readPacketId,
+  [packetType.pubrec]: readPacketId,
+  [packetType.pubrel]: readPacketId,
+  [packetType.pubcomp]: readPacketId,
   [packetType.subscribe]: checkSubscribe,
   [packetType.unsubscribe]: checkUnsubscribe,
 })
@@ -30,7 +30,7 @@ const give: PacketHandler = (connection, frame) => {
   const type = frame.header >> 4
   const check = checks[type]
   if (check === undefined) throw new FatalPacket(`a packet of type ${type} from a client`)
-  check(frame)
+  check(frame, connection.level)
   givePlain(connection, frame)
 }
 
@@ -48,16 +48,16 @@ export function handleTrustedPacket(connection: Connection, frame: Frame): void 
 
 /** CONNECT: aedes answers. */
 function handleTrustedConnect(connection: Connection, frame: Frame): void {
-  const packet = readConnect(connection, frame)
+  const packet = readOrRefuse(connection, frame)
   if (packet === undefined) return
   const clientId = clientIdOf(packet, connection.context.randomId)
   if (clientId === undefined) return refuseClientId(connection)
   connection.state = 'connecting'
   connection.hold('answer')
-  connection.silenceMsMax = (packet.keepalive ?? 0) * 1500
+  connection.silenceMsMax = packet.keepAliveSeconds * 1500
   const plain = introduce(connection, {
     clientId,
-    clean: packet.clean ?? true,
+    clean: packet.clean,
     will: packet.will,
     subscriptions: [],
     isVerbatim: true,
@@ -71,30 +71,22 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
 }
 
 /** A client without an id gets one, unless it wants to come back [MQTT-3.1.3-8]. */
-function clientIdOf({ clientId, clean }: IConnectPacket, randomId: () => string) {
+function clientIdOf({ clientId, clean }: ConnectPacket, randomId: () => string) {
   if (clientId !== '') return clientId
   return clean ? `auto-${randomId()}` : undefined
 }
 
-function checkPublish(frame: Frame): void {
-  const packet = readPublish(frame)
-  if (typeof packet === 'string') throw new FatalPacket(packet)
-  const fault = publishTopicFault(packet.topic)
+function checkPublish(frame: Frame, level: Level): void {
+  const fault = publishTopicFault(readPublish(frame, level).topic)
   if (fault !== undefined) throw new FatalPacket(fault)
 }
 
-function checkAnswer(frame: Frame): void {
-  if (!readPacketId(frame) || (frame.header & 0x0f) !== 0) {
-    throw new FatalPacket('a malformed answer to a PUBLISH')
-  }
+function checkSubscribe(frame: Frame, level: Level): void {
+  checkFilters(readSubscribe(frame, level).subscriptions.map(({ filter }) => filter))
 }
 
-function checkSubscribe(frame: Frame): void {
-  checkFilters(parseSubscribe(frame).subscriptions.map(({ topic }) => topic))
-}
-
-function checkUnsubscribe(frame: Frame): void {
-  checkFilters(parseUnsubscribe(frame).unsubscriptions)
+function checkUnsubscribe(frame: Frame, level: Level): void {
+  checkFilters(readUnsubscribe(frame, level).filters)
 }
 
 function checkFilters(filters: readonly string[]): void {

@@ -1,9 +1,14 @@
-// The bytes of the packets the edge writes and reads itself, MQTT 3.1.1. Everything else is
-// parsed and written by mqtt-packet.
+// The bytes of the packets that are many, and of the answers to all: read and written in place.
 
-import { isUtf8 } from 'node:buffer'
+import { reasonCode } from '../../protocol/reasons.ts'
+import { checkResponseTopic } from './client-packets.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
+import type { Properties } from './properties.ts'
+import { noProperties, readProperties } from './properties.ts'
+import type { Level } from './reader.ts'
+import { PacketReader, readText } from './reader.ts'
+import { variableInteger } from './variable-integer.ts'
 
 /** Control packet types [MQTT-2.2.1]. */
 export const packetType = {
@@ -20,6 +25,7 @@ export const packetType = {
   unsuback: 11,
   pingreq: 12,
   disconnect: 14,
+  auth: 15,
 } as const
 
 /** A PUBLISH as it came. `payload` lies in the frame's buffer: use it before the next frame. */
@@ -30,48 +36,77 @@ export interface PublishPacket {
   readonly packetId: number
   /** The client says that it sent it before [MQTT-3.3.1-1]. */
   readonly dup: boolean
+  readonly retain: boolean
   readonly payload: Buffer
+  /** None below level 5. */
+  readonly properties: Properties
 }
 
-/** Reads a PUBLISH. Returns what is wrong with it as text when it breaks MQTT 3.1.1. */
-export function readPublish(frame: Frame): PublishPacket | string {
+/** Reads a PUBLISH. Whether its topic is one to publish to is for others to say: at level 5 it may
+ * be empty. Throws `FatalPacket`. */
+export function readPublish(frame: Frame, level: Level): PublishPacket {
   const { header, buffer, start, end } = frame
   const qos = (header >> 1) & 3
-  if (qos === 3) return 'QoS 3 [MQTT-3.3.1-4]'
-  if (qos === 0 && (header & 8) !== 0) return 'DUP at QoS 0 [MQTT-3.3.1-2]'
-  if (end - start < 2) return 'a PUBLISH without a topic'
-  const topicEnd = start + 2 + buffer.readUInt16BE(start)
-  const payloadStart = qos === 0 ? topicEnd : topicEnd + 2
-  if (payloadStart > end) return 'a PUBLISH that ends too early'
-  const packetId = qos === 0 ? 0 : buffer.readUInt16BE(topicEnd)
-  if (qos > 0 && packetId === 0) return 'packet id 0 [MQTT-2.3.1-1]'
-  const topicBytes = buffer.subarray(start + 2, topicEnd)
-  if (!isUtf8(topicBytes)) return 'a topic that is not UTF-8 [MQTT-1.5.3-1]'
-  const payload = buffer.subarray(payloadStart, end)
+  if (qos === 3) throw new FatalPacket('QoS 3 [MQTT-3.3.1-4]')
   const dup = (header & 8) !== 0
-  return { topic: topicBytes.toString(), qos: qos as 0 | 1 | 2, packetId, dup, payload }
+  if (qos === 0 && dup) throw new FatalPacket('DUP at QoS 0 [MQTT-3.3.1-2]')
+  if (end - start < 2) throw new FatalPacket('a PUBLISH without a topic')
+  const topicEnd = start + 2 + buffer.readUInt16BE(start)
+  const idEnd = qos === 0 ? topicEnd : topicEnd + 2
+  if (idEnd > end) throw new FatalPacket('a PUBLISH that ends too early')
+  const packetId = qos === 0 ? 0 : buffer.readUInt16BE(topicEnd)
+  if (qos > 0 && packetId === 0) throw new FatalPacket('packet id 0 [MQTT-2.3.1-1]')
+  const topic = readText(buffer.subarray(start + 2, topicEnd), 'a topic')
+  const retain = (header & 1) !== 0
+  const head = { topic, qos: qos as 0 | 1 | 2, packetId, dup, retain }
+  if (level !== 5) {
+    return { ...head, payload: buffer.subarray(idEnd, end), properties: noProperties }
+  }
+  const reader = new PacketReader({ buffer, start: idEnd, end })
+  const properties = readProperties(reader, 'publish')
+  checkResponseTopic(properties)
+  return { ...head, payload: reader.rest(), properties }
 }
 
-/** The packet id of an acknowledgement; undefined when it is not one of two bytes. */
-export function readPacketId({ buffer, start, end }: Frame): number | undefined {
-  return end - start === 2 ? buffer.readUInt16BE(start) : undefined
+/** Flags of PUBACK, PUBREC and PUBCOMP, and of PUBREL [MQTT-3.6.1-1]. */
+const answerFlags = (type: number) => (type === packetType.pubrel ? 2 : 0)
+
+/** The packet id of a PUBACK, PUBREC, PUBREL or PUBCOMP. Throws `FatalPacket`. */
+export function readPacketId(frame: Frame, level: Level): number {
+  const { header, buffer, start, end } = frame
+  if ((header & 0x0f) !== answerFlags(header >> 4)) {
+    throw new FatalPacket('reserved flags of an acknowledgement [MQTT-2.2.2-2, MQTT-3.6.1-1]')
+  }
+  const length = end - start
+  if (length < 2 || (length > 2 && level !== 5)) {
+    throw new FatalPacket(`an acknowledgement of ${length} bytes`)
+  }
+  const packetId = buffer.readUInt16BE(start)
+  if (packetId === 0) throw new FatalPacket('packet id 0 [MQTT-2.3.1-1]')
+  if (length > 3) checkEnd({ buffer, start: start + 3, end })
+  return packetId
+}
+
+/** The properties of an acknowledgement say nothing to a server, but have to be some. */
+function checkEnd(bytes: Pick<Frame, 'buffer' | 'start' | 'end'>): void {
+  const reader = new PacketReader(bytes)
+  readProperties(reader, 'acknowledgement')
+  reader.demandEnd()
+}
+
+/** The reason code of an acknowledgement whose packet id was read. */
+export function readReasonCode({ buffer, start, end }: Frame): number {
+  return end - start > 2 ? (buffer[start + 2] as number) : reasonCode.success
 }
 
 /** PUBACK, PUBREC, PUBREL or PUBCOMP. */
 export function writeAcknowledgement(type: number, packetId: number): Buffer {
   const packet = Buffer.allocUnsafe(4)
-  // PUBREL has reserved flags 0010 [MQTT-3.6.1-1].
-  packet[0] = (type << 4) | (type === packetType.pubrel ? 2 : 0)
+  packet[0] = (type << 4) | answerFlags(type)
   packet[1] = 2
   packet[2] = packetId >> 8
   packet[3] = packetId & 0xff
   return packet
-}
-
-/** PINGREQ and DISCONNECT have neither flags nor a body [MQTT-2.2.2-2, MQTT-3.14.1-1]. Throws
- * `FatalPacket`. */
-export function demandEmpty({ header, start, end }: Frame): void {
-  if ((header & 0x0f) !== 0 || end > start) throw new FatalPacket('a packet that should be empty')
 }
 
 export const pingresp = Buffer.from([0xd0, 0])
@@ -83,7 +118,7 @@ export function writeConnack(returnCode: number, sessionPresent = false): Buffer
 
 /** SUBACK; codes are granted QoS or 128. */
 export function writeSuback(packetId: number, codes: readonly number[]): Buffer {
-  const length = remainingLength(2 + codes.length)
+  const length = variableInteger(2 + codes.length)
   return Buffer.from([0x90, ...length, packetId >> 8, packetId & 0xff, ...codes])
 }
 
@@ -95,7 +130,7 @@ export function writeUnsuback(packetId: number): Buffer {
 export function writePublish(topic: string, payload: string, qos: 0 | 1): Buffer {
   const topicLength = Buffer.byteLength(topic)
   const payloadLength = Buffer.byteLength(payload)
-  const length = remainingLength(2 + topicLength + (qos === 0 ? 0 : 2) + payloadLength)
+  const length = variableInteger(2 + topicLength + (qos === 0 ? 0 : 2) + payloadLength)
   const variableStart = 1 + length.length
   const payloadStart = variableStart + 2 + topicLength + (qos === 0 ? 0 : 2)
   const packet = Buffer.allocUnsafe(payloadStart + payloadLength)
@@ -119,13 +154,4 @@ export function stampPublish(bytes: Buffer, at: number, packetId: number): void 
   const id = Math.abs(packetId)
   bytes[idAt] = id >> 8
   bytes[idAt + 1] = id & 0xff
-}
-
-/** The variable-length field [MQTT-2.2.3]. */
-function remainingLength(length: number): number[] {
-  const bytes: number[] = []
-  for (let rest = length; ; rest >>= 7) {
-    if (rest < 0x80) return [...bytes, rest]
-    bytes.push((rest & 0x7f) | 0x80)
-  }
 }

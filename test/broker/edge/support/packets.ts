@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import mqtt from 'mqtt-packet'
+import { FatalPacket } from '../../../../broker/edge/fatal-packet.ts'
 import { Framer } from '../../../../broker/edge/framer.ts'
 
 export const packetId = fc.integer({ min: 1, max: 65_535 })
@@ -81,4 +82,15 @@ export function frameOf(bytes: Buffer) {
   const frame = framer.next()
   if (frame === undefined) throw new Error('not a whole packet')
   return frame
+}
+
+/** What a reader makes of a packet; undefined when it ends the connection. Anything else it throws
+ * is a failure. */
+export function orFatal<Read>(read: () => Read): Read | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof FatalPacket) return undefined
+    throw error
+  }
 }

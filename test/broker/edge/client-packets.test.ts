@@ -1,0 +1,340 @@
+// The packets of clients: read as mqtt-packet wrote them, at every level, and refused when they
+// break a MUST of MQTT 3.1.1 or 5.
+
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import mqtt from 'mqtt-packet'
+import t from 'tap'
+import type { ConnectPacket } from '../../../broker/edge/client-packets.ts'
+import {
+  readAuth,
+  readConnect,
+  readDisconnect,
+  readSubscribe,
+  readUnsubscribe,
+} from '../../../broker/edge/client-packets.ts'
+import { FatalPacket } from '../../../broker/edge/fatal-packet.ts'
+import type { Frame } from '../../../broker/edge/framer.ts'
+import { packetType, readPacketId, readPublish } from '../../../broker/edge/packets.ts'
+import type { Level } from '../../../broker/edge/reader.ts'
+import { holds } from '../../protocol/support/property.ts'
+import { frameOf, orFatal, packetId } from './support/packets.ts'
+import { generate, propertiesFor } from './support/properties.ts'
+
+const level = fc.constantFrom<Level>(3, 4, 5)
+const text = fc
+  .string({ unit: 'grapheme', maxLength: 20 })
+  .map((it) => Buffer.from(it.replaceAll(/[+#\0]/g, '')).toString())
+const topic = text.filter((it) => it !== '')
+const bytes = fc.uint8Array({ maxLength: 40 }).map((it) => Buffer.from(it))
+const qos = fc.constantFrom<0 | 1 | 2>(0, 1, 2)
+const option = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined })
+
+const anyConnect = fc
+  .record({
+    level,
+    clientId: topic,
+    clean: fc.boolean(),
+    keepAliveSeconds: fc.nat(65_535),
+    will: option(
+      fc.record({
+        topic,
+        payload: bytes,
+        qos,
+        retain: fc.boolean(),
+        properties: propertiesFor('will'),
+      }),
+    ),
+    userName: option(topic),
+    password: option(bytes.filter((it) => it.length > 0)),
+    properties: propertiesFor('connect'),
+  })
+  .map(({ will, properties, password, ...packet }): ConnectPacket => {
+    const isFive = packet.level === 5
+    return {
+      ...packet,
+      // mqtt-packet writes no password without a user name, also where it is allowed.
+      password: packet.userName === undefined ? undefined : password,
+      will: will && { ...will, properties: isFive ? will.properties : {} },
+      properties: isFive ? properties : {},
+    }
+  })
+
+t.test('a CONNECT is read as mqtt-packet wrote it', async (t) => {
+  const property = fc.property(anyConnect, (sent) => {
+    const { level, keepAliveSeconds, userName, password, will, ...rest } = sent
+    const packet = generate(
+      {
+        ...rest,
+        cmd: 'connect',
+        protocolId: level === 3 ? 'MQIsdp' : 'MQTT',
+        protocolVersion: level,
+        keepalive: keepAliveSeconds,
+        ...(userName === undefined ? {} : { username: userName }),
+        ...(password === undefined ? {} : { password }),
+        ...(will === undefined ? {} : { will }),
+      },
+      level,
+    )
+    assert.deepEqual(readConnect(frameOf(packet)), sent)
+  })
+  holds(t, property, 500)
+})
+
+t.test('a PUBLISH of level 5 is read as mqtt-packet wrote it', async (t) => {
+  const anyPublish = fc.record({
+    topic,
+    payload: bytes,
+    qos,
+    retain: fc.boolean(),
+    packetId,
+    properties: propertiesFor('publish'),
+  })
+  const property = fc.property(anyPublish, (sent) => {
+    const head = { ...sent, dup: false, packetId: sent.qos === 0 ? 0 : sent.packetId }
+    const packet = generate({ cmd: 'publish', messageId: sent.packetId, ...sent, dup: false }, 5)
+    const read = readPublish(frameOf(packet), 5)
+    assert.deepEqual({ ...read, payload: Buffer.from(read.payload) }, head)
+  })
+  holds(t, property, 500)
+})
+
+t.test('a SUBSCRIBE is read as mqtt-packet wrote it', async (t) => {
+  const subscription = fc.record({
+    filter: topic,
+    qos,
+    noLocal: fc.boolean(),
+    retainAsPublished: fc.boolean(),
+    retainHandling: fc.constantFrom<0 | 1 | 2>(0, 1, 2),
+  })
+  const anySubscribe = fc.record({
+    packetId,
+    level,
+    subscriptions: fc.array(subscription, { minLength: 1, maxLength: 5 }),
+    properties: propertiesFor('subscribe'),
+  })
+  const property = fc.property(anySubscribe, ({ packetId, level, subscriptions, properties }) => {
+    const isFive = level === 5
+    const sent = subscriptions.map((it) =>
+      isFive
+        ? { ...it, noLocal: it.noLocal && !it.filter.startsWith('$share/') }
+        : { ...it, noLocal: false, retainAsPublished: false, retainHandling: 0 },
+    )
+    const packet = generate(
+      {
+        cmd: 'subscribe',
+        messageId: packetId,
+        subscriptions: sent.map(({ filter, qos, noLocal, retainAsPublished, retainHandling }) => ({
+          topic: filter,
+          qos,
+          ...(isFive ? { nl: noLocal, rap: retainAsPublished, rh: retainHandling } : {}),
+        })),
+        properties: isFive ? properties : {},
+      },
+      level,
+    )
+    const expected = { packetId, subscriptions: sent, properties: isFive ? properties : {} }
+    assert.deepEqual(readSubscribe(frameOf(packet), level), expected)
+  })
+  holds(t, property)
+})
+
+t.test('an UNSUBSCRIBE is read as mqtt-packet wrote it', async (t) => {
+  const filters = fc.array(topic, { minLength: 1, maxLength: 5 })
+  const property = fc.property(
+    packetId,
+    filters,
+    level,
+    propertiesFor('unsubscribe'),
+    (packetId, filters, level, some) => {
+      const properties = level === 5 ? some : {}
+      const packet = generate(
+        { cmd: 'unsubscribe', messageId: packetId, unsubscriptions: filters, properties },
+        level,
+      )
+      const read = readUnsubscribe(frameOf(packet), level)
+      assert.deepEqual(read, { packetId, filters, properties })
+    },
+  )
+  holds(t, property)
+})
+
+t.test('acknowledgements, DISCONNECT and AUTH of level 5 are read', async (t) => {
+  const kinds = fc.constantFrom('puback', 'pubrec', 'pubrel', 'pubcomp')
+  const acknowledgements = fc.property(
+    kinds,
+    packetId,
+    propertiesFor('acknowledgement'),
+    (cmd, id, properties) => {
+      const packet = generate({ cmd, messageId: id, reasonCode: 0x92, properties }, 5)
+      assert.equal(readPacketId(frameOf(packet), 5), id)
+    },
+  )
+  holds(t, acknowledgements)
+  const ends = fc.property(propertiesFor('disconnect'), (properties) => {
+    const packet = generate({ cmd: 'disconnect', reasonCode: 4, properties }, 5)
+    assert.deepEqual(readDisconnect(frameOf(packet), 5), { reason: 4, properties })
+  })
+  holds(t, ends)
+  const auths = fc.property(propertiesFor('auth'), (properties) => {
+    const packet = generate({ cmd: 'auth', reasonCode: 0x19, properties }, 5)
+    assert.deepEqual(readAuth(frameOf(packet)), { reason: 0x19, properties })
+  })
+  holds(t, auths)
+})
+
+/** A reader for every kind of packet that clients send. */
+const readers: Readonly<Record<number, (frame: Frame, level: Level) => unknown>> = {
+  [packetType.connect]: readConnect,
+  [packetType.publish]: readPublish,
+  [packetType.puback]: readPacketId,
+  [packetType.pubrec]: readPacketId,
+  [packetType.pubrel]: readPacketId,
+  [packetType.pubcomp]: readPacketId,
+  [packetType.subscribe]: readSubscribe,
+  [packetType.unsubscribe]: readUnsubscribe,
+  [packetType.disconnect]: readDisconnect,
+  [packetType.auth]: readAuth,
+}
+const readerTypes = Object.keys(readers).map(Number)
+
+t.test('any bytes are read, or end the connection, and nothing around them counts', async (t) => {
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }),
+    fc.array(fc.constantFrom(0, 0, 1, 2, 4, 5, 38, 77, 81, 84), { maxLength: 40 }),
+  )
+  const types = fc.constantFrom(...readerTypes)
+  const property = fc.property(types, fc.nat(15), body, level, (type, flags, body, level) => {
+    const packet = Buffer.from([(type << 4) | flags, body.length, ...body])
+    const seen = [0x41, 0].map((around) => {
+      const frame = frameOf(Buffer.concat([packet, Buffer.alloc(80, around)]))
+      return JSON.stringify(orFatal(() => readers[type]?.(frame, level)))
+    })
+    assert.equal(seen[0], seen[1])
+  })
+  holds(t, property, 5000)
+})
+
+/** What is wrong with a packet, at which level, and what it is as bytes. */
+type Broken = readonly [what: string, level: Level, packet: string]
+
+/** Hexadecimal digits, and text in quotes. */
+function toBytes(packet: string): Buffer {
+  const parts = packet.match(/'[^']*'|[0-9a-f]{2}/g) ?? []
+  const body = parts.map((part) =>
+    part.startsWith("'") ? Buffer.from(part.slice(1, -1)) : Buffer.from(part, 'hex'),
+  )
+  const [header, ...rest] = [...Buffer.concat(body)]
+  return Buffer.from([header as number, rest.length, ...rest])
+}
+
+const broken: readonly Broken[] = [
+  ['MQTT-2.2.2-2 flags of CONNECT', 4, "11 0004'MQTT' 04 02 0000 0001'a'"],
+  ['MQTT-3.1.2-1 another protocol', 4, "10 0004'MQTX' 04 02 0000 0001'a'"],
+  ['MQTT-3.1.2-3 the reserved connect flag', 4, "10 0004'MQTT' 04 03 0000 0001'a'"],
+  ['MQTT-3.1.2-13 a QoS of no will', 4, "10 0004'MQTT' 04 0a 0000 0001'a'"],
+  ['MQTT-3.1.2-15 a retain flag of no will', 4, "10 0004'MQTT' 04 22 0000 0001'a'"],
+  ['MQTT-3.1.2-14 a will of QoS 3', 4, "10 0004'MQTT' 04 1e 0000 0001'a' 0001't' 0000"],
+  ['MQTT-3.1.2-22 a password without user', 4, "10 0004'MQTT' 04 42 0000 0001'a' 0001'p'"],
+  ['MQTT-3.1.2-22 the same at 3.1', 3, "10 0006'MQIsdp' 03 42 0000 0001'a' 0001'p'"],
+  ['MQTT-3.1.2-9 a will that is not there', 4, "10 0004'MQTT' 04 06 0000 0001'a'"],
+  ['MQTT-3.1.3-10 a will topic of no text', 4, "10 0004'MQTT' 04 06 0000 0001'a' 0001 c3 0000"],
+  ['MQTT-4.7.3-1 an empty will topic', 4, "10 0004'MQTT' 04 06 0000 0001'a' 0000 0000"],
+  ['MQTT-3.3.2-2 a will topic with +', 4, "10 0004'MQTT' 04 06 0000 0001'a' 0001'+' 0000"],
+  ['MQTT-3.3.2-2 a will topic with #', 4, "10 0004'MQTT' 04 06 0000 0001'a' 0003't/#' 0000"],
+  ['MQTT-3.1.3-4 a client id of no text', 4, "10 0004'MQTT' 04 02 0000 0001 ff"],
+  ['MQTT-1.5.3-2 a client id with NUL', 4, "10 0004'MQTT' 04 02 0000 0002'a' 00"],
+  ['MQTT-1.5.3-1 a client id with a surrogate', 4, "10 0004'MQTT' 04 02 0000 0003 eda080"],
+  ['MQTT-3.1.3-11 a user name of no text', 4, "10 0004'MQTT' 04 82 0000 0001'a' 0002 c080"],
+  ['no client id at all', 4, "10 0004'MQTT' 04 02 0000"],
+  ['bytes after a CONNECT', 4, "10 0004'MQTT' 04 02 0000 0001'a' 00"],
+  ['half a password', 4, "10 0004'MQTT' 04 c2 0000 0001'a' 0001'u' 0005'p'"],
+  ['no properties at level 5', 5, "10 0004'MQTT' 05 02 0000"],
+  ['MQTT5-1.5.5-1 a length in two bytes', 5, "10 0004'MQTT' 05 02 0000 8000 0001'a'"],
+  ['a property there is not', 5, "10 0004'MQTT' 05 02 0000 02 0700 0001'a'"],
+  ['MQTT5 3.1.2.11 a topic alias in CONNECT', 5, "10 0004'MQTT' 05 02 0000 03 230001 0001'a'"],
+  ['MQTT5 3.1.2.11.3 receive maximum 0', 5, "10 0004'MQTT' 05 02 0000 03 210000 0001'a'"],
+  ['MQTT5 3.1.2.11.4 packet size 0', 5, "10 0004'MQTT' 05 02 0000 05 2700000000 0001'a'"],
+  ['receive maximum twice', 5, "10 0004'MQTT' 05 02 0000 06 210001 210001 0001'a'"],
+  ['problem information 2', 5, "10 0004'MQTT' 05 02 0000 02 1702 0001'a'"],
+  ['authentication data alone', 5, "10 0004'MQTT' 05 02 0000 04 160001'a' 0001'a'"],
+  ['MQTT-3.3.1-4 QoS 3', 4, "36 0001't' 0001"],
+  ['MQTT-3.3.1-2 DUP at QoS 0', 4, "38 0001't'"],
+  ['MQTT-2.3.1-1 packet id 0', 4, "32 0001't' 0000"],
+  ['MQTT-1.5.3-2 a topic with NUL', 4, "30 0003't/' 00"],
+  ['MQTT5 3.3.2.3.4 topic alias 0', 5, "30 0001't' 03 230000"],
+  ['MQTT5-3.3.4-6 an identifier in PUBLISH', 5, "30 0001't' 02 0b01"],
+  ['MQTT5-3.3.2-14 a response topic with +', 5, "30 0001't' 04 080001'+'"],
+  ['MQTT5 3.3.2.3.2 payload format 2', 5, "30 0001't' 02 0102"],
+  ['an expiry twice', 5, "30 0001't' 0a 0200000001 0200000001"],
+  ['properties above the packet', 5, "30 0001't' 09 0101"],
+  ['MQTT-2.2.2-2 flags of PUBACK', 4, '41 0001'],
+  ['MQTT-3.6.1-1 flags of PUBREL', 4, '60 0001'],
+  ['PUBACK of three bytes', 4, '40 0001 00'],
+  ['PUBACK of one byte', 4, '40 01'],
+  ['PUBACK of packet id 0', 4, '40 0000'],
+  ['PUBACK of level 5 with half a property', 5, '40 0001 00 05'],
+  ['bytes after a PUBACK of level 5', 5, '40 0001 00 00 00'],
+  ['MQTT-3.8.1-1 flags of SUBSCRIBE', 4, "80 0001 0001't' 00"],
+  ['MQTT-2.3.1-1 SUBSCRIBE of packet id 0', 4, "82 0000 0001't' 00"],
+  ['MQTT-3.8.3-3 SUBSCRIBE to nothing', 4, '82 0001'],
+  ['MQTT-3-8.3-4 SUBSCRIBE with QoS 3', 4, "82 0001 0001't' 03"],
+  ['MQTT-3-8.3-4 reserved options', 4, "82 0001 0001't' 04"],
+  ['MQTT-3.8.3-1 a filter of no text', 4, '82 0001 0001 ff 00'],
+  ['a filter without options', 4, "82 0001 0001't'"],
+  ['MQTT5-3.8.3-5 reserved options of level 5', 5, "82 0001 00 0001't' 40"],
+  ['MQTT5 3.8.3.1 retain handling 3', 5, "82 0001 00 0001't' 30"],
+  ['MQTT5 3.8.2.1.2 identifier 0', 5, "82 0001 02 0b00 0001't' 00"],
+  ['MQTT5-3.8.3-4 No Local of a shared one', 5, "82 0001 00 000a'$share/a/t' 04"],
+  ['MQTT-3.10.1-1 flags of UNSUBSCRIBE', 4, "a0 0001 0001't'"],
+  ['MQTT-3.10.3-2 UNSUBSCRIBE from nothing', 4, 'a2 0001'],
+  ['MQTT-3.14.1-1 flags of DISCONNECT', 4, 'e1'],
+  ['DISCONNECT with a reason at level 4', 4, 'e0 00'],
+  ['bytes after a DISCONNECT', 5, 'e0 00 00 00'],
+  ['flags of AUTH', 5, 'f1'],
+]
+
+t.test('a packet that breaks a MUST ends its connection', async (t) => {
+  for (const [what, level, packet] of broken) {
+    const bytes = toBytes(packet)
+    const read = readers[(bytes[0] as number) >> 4]
+    t.throws(() => read?.(frameOf(bytes), level), FatalPacket, what)
+  }
+})
+
+t.test('a protocol level that is not spoken is told apart from a broken CONNECT', async (t) => {
+  const packets: readonly [string, number][] = [
+    ["10 0004'MQTT' 06 02 0000", 6],
+    ["10 0004'MQTT' 03 02 0000 0001'a'", 3],
+    ["10 0006'MQIsdp' 04 02 0000 0001'a'", 4],
+    ["10 0004'MQTT' 84 02 0000 0001'a'", 0x84],
+    ["10 0004'MQTT' 00", 0],
+  ]
+  for (const [packet, level] of packets) {
+    t.equal(readConnect(frameOf(toBytes(packet))), level, packet)
+  }
+})
+
+t.test('at level 5 a password may come without a user name', async (t) => {
+  const packet = toBytes("10 0004'MQTT' 05 42 0000 00 0001'a' 0001'p'")
+  t.match(readConnect(frameOf(packet)), { password: Buffer.from('p'), userName: undefined })
+})
+
+t.test('U+FEFF is kept in a text [MQTT-1.5.3-3]', async (t) => {
+  const packet = toBytes("10 0004'MQTT' 04 02 0000 0004 efbbbf'a'")
+  t.match(readConnect(frameOf(packet)), { clientId: '\ufeffa' })
+})
+
+t.test(
+  'what the parser of aedes accepts wrongly is a reason for a reader of our own',
+  async (t) => {
+    const parser = mqtt.parser({ protocolVersion: 4 })
+    const accepted: string[] = []
+    parser.on('packet', ({ cmd }) => accepted.push(cmd))
+    parser.on('error', () => accepted.push('refused'))
+    for (const packet of ["30 0003't/' 00", "10 0004'MQTT' 04 02 0000 0001'a' 00"]) {
+      parser.parse(toBytes(packet))
+    }
+    t.same(accepted, ['publish', 'connect'])
+  },
+)
