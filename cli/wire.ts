@@ -23,6 +23,7 @@ import { rememberVerified } from '../services/auth/verified-tokens.ts'
 import type { MembershipChange } from '../services/conversations/conversations.ts'
 import { makeConversations } from '../services/conversations/conversations.ts'
 import { makeEngine } from '../services/delivery/engine.ts'
+import { makeFollow } from '../services/delivery/follow.ts'
 import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
 import { makeHealth } from '../services/log/health.ts'
@@ -116,21 +117,6 @@ type Chat = ReturnType<typeof makeChat>
 
 /** The log, the delivery engine and what stands around them. */
 function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
-  const follow = async (change: MembershipChange) => {
-    let { kind } = change
-    const tell = () => {
-      const told = engine.membershipChanged({ ...change, kind })
-      // Once only: who left may be back by the time it is tried again, and is looked up then.
-      kind = 'joined'
-      return told
-    }
-    try {
-      await log.attempt(tell)
-      await log.attempt(() => receipts.membershipChanged(change))
-    } catch (err) {
-      logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
-    }
-  }
   const engine = makeEngine(
     {
       devices: store.devices,
@@ -168,9 +154,18 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
     },
     settings,
   )
+  const follow = makeFollow({ membershipChanged: engine.membershipChanged, attempt: log.attempt })
+  const tell = async (change: MembershipChange) => {
+    try {
+      await follow(change)
+      await log.attempt(() => receipts.membershipChanged(change))
+    } catch (err) {
+      logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
+    }
+  }
   const conversations = makeConversations({
     store: store.conversations,
-    announce: (change) => void follow(change),
+    announce: (change) => void tell(change),
     renamed: engine.renamed,
     random: randomBytes,
   })

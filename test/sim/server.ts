@@ -15,6 +15,7 @@ import type { Conversations, MembershipChange } from '../../services/conversatio
 import { makeConversations } from '../../services/conversations/conversations.ts'
 import type { EngineOptions } from '../../services/delivery/engine.ts'
 import { makeEngine } from '../../services/delivery/engine.ts'
+import { makeFollow } from '../../services/delivery/follow.ts'
 import type { LogOptions } from '../../services/log/log.ts'
 import { makeLog } from '../../services/log/log.ts'
 import { makeReleases } from '../../services/log/releases.ts'
@@ -51,29 +52,16 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
   const { store, clock } = parts
   const { ports } = store
   const logger = makeLogger(parts.broken)
-  const follow = async (change: MembershipChange) => {
-    let { kind } = change
-    const tell = () => {
-      const told = engine.membershipChanged({ ...change, kind })
-      // Once only: who left may be back by the time it is tried again, and is looked up then.
-      kind = 'joined'
-      return told
-    }
-    try {
-      await log.attempt(tell)
-    } catch {
-      parts.unheard(change)
-    }
-  }
   const engine = makeEngine(
     { devices: ports, conversations: ports, log: ports, logger, clock },
     options.engine,
   )
   const announce = (entry: Entry) => parts.announce(entry, engine.announce)
   const log = makeLog({ store: ports, clock, logger, announce }, options.log)
+  const follow = makeFollow({ membershipChanged: engine.membershipChanged, attempt: log.attempt })
   const conversations = makeConversations({
     store: ports,
-    announce: (change) => void follow(change),
+    announce: (change) => void follow(change).catch(() => parts.unheard(change)),
     renamed: engine.renamed,
     random: (bytes) => Buffer.alloc(bytes),
   })
