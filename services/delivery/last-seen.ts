@@ -3,7 +3,9 @@
 
 import type { Clock } from '../../protocol/clock.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import { deviceKey, deviceOfKey } from './locks.ts'
 import type { DeviceName, DeviceStore } from './ports.ts'
+import { makeWriteBehind } from './write-behind.ts'
 
 export interface LastSeen {
   /** The device is here, or was until now. */
@@ -27,72 +29,62 @@ interface LastSeenOptions {
   readonly expiryMs: number
 }
 
-const writeMs = 5000
+const flushMs = 5000
 /** How often the devices that stay away are looked for, ms; more often when little is borne. */
 const expireMsMax = 3_600_000
 /** Those that stayed away while the server was down are found soon after its start, ms. */
 const firstExpireMs = 60_000
-const devicesPerWrite = 1000
-/** Most devices that wait to be written; one that is forgotten counts as seen earlier. */
-const seenMax = 500_000
+const expiredAtOnceMax = 1000
 
 export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions): LastSeen {
   const { devices, clock, logger, connected } = parts
-  let seen = new Map<string, DeviceName>()
+  const { changed, flushAll, close } = makeWriteBehind<string>(
+    {
+      save: (keys) => devices.saveLastSeen(keys.map(deviceOfKey), clock()),
+      logger,
+      warning: 'when devices were last seen waits for the store',
+    },
+    { flushMs },
+  )
   let expired: (device: DeviceName) => void = () => {}
   let working: Promise<void> | undefined
 
-  const note = (device: DeviceName) => {
-    if (seen.size < seenMax) seen.set(`${device.user}/${device.device}`, device)
-  }
-
-  const write = async () => {
-    const names = [...seen.values()]
-    seen = new Map()
-    for (let at = 0; at < names.length; at += devicesPerWrite) {
-      await devices.saveLastSeen(names.slice(at, at + devicesPerWrite), clock())
-    }
-  }
-
   /** Those that are connected are seen first, however long they have been. */
   const expire = async () => {
-    for (const device of connected()) note(device)
-    await write()
-    for (let removed = devicesPerWrite; removed === devicesPerWrite; ) {
-      const gone = await devices.expire(clock() - expiryMs, devicesPerWrite)
+    for (const device of connected()) changed(deviceKey(device))
+    if (!(await flushAll())) return
+    let gone: readonly DeviceName[]
+    do {
+      gone = await devices.expire(clock() - expiryMs, expiredAtOnceMax)
       for (const device of gone) expired(device)
-      removed = gone.length
+      const removed = gone.length
       if (removed > 0) logger.info({ removed }, 'devices that stayed away were forgotten')
-    }
+    } while (gone.length === expiredAtOnceMax)
   }
 
-  const work = (task: () => Promise<void>) => {
-    working ??= task()
-      .catch((err: unknown) => logger.warn({ err }, 'when devices were last seen is not written'))
+  const work = () => {
+    working ??= expire()
+      .catch((err: unknown) => logger.warn({ err }, 'devices that stay away are not forgotten'))
       .finally(() => {
         working = undefined
       })
   }
 
-  const writing = setInterval(() => seen.size > 0 && work(write), writeMs)
-  const expiring = setInterval(() => work(expire), Math.min(expireMsMax, expiryMs / 2))
-  const first = setTimeout(() => work(expire), firstExpireMs)
-  writing.unref()
+  const expiring = setInterval(work, Math.min(expireMsMax, expiryMs / 2))
+  const first = setTimeout(work, firstExpireMs)
   expiring.unref()
   first.unref()
 
   return {
-    seen: note,
+    seen: (device) => changed(deviceKey(device)),
     onExpired(callback) {
       expired = callback
     },
     async close() {
-      clearInterval(writing)
       clearInterval(expiring)
       clearTimeout(first)
       await working
-      work(write)
-      await working
+      await close()
     },
   }
 }

@@ -1,5 +1,7 @@
 // One after the other, by key: the connections of one device are opened and closed in turn.
 
+import type { DeviceName } from './ports.ts'
+
 /** Runs `work` when all earlier work of the same key has ended. Resolves or rejects as `work`
  * does. */
 export type WithLock = <Result>(key: string, work: () => Promise<Result>) => Promise<Result>
@@ -27,6 +29,12 @@ export function makeLocks(): WithLock {
 }
 
 /** The key of a device; `/` cannot occur in an id. */
-export function deviceKey(device: { readonly user: string; readonly device: string }): string {
-  return `${device.user}/${device.device}`
+export function deviceKey({ user, device }: DeviceName): string {
+  return `${user}/${device}`
+}
+
+/** The device of a key. */
+export function deviceOfKey(key: string): DeviceName {
+  const end = key.indexOf('/')
+  return { user: key.slice(0, end), device: key.slice(end + 1) }
 }

@@ -9,8 +9,8 @@ export interface WriteBehind<Source> {
   /** Writes these now, as far as they changed, and waits for the writes under way. Failures are
    * logged, and written with the next bulk. */
   flush(sources: Iterable<Source>): Promise<void>
-  /** Writes everything that changed until now. */
-  flushAll(): Promise<void>
+  /** Writes everything that changed until now; false when the store failed. */
+  flushAll(): Promise<boolean>
   /** Stops the timer and writes everything that is left. */
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ export function makeWriteBehind<Source>(
   const waiting = new Set<Source>()
   /** Writes under way. */
   const saving = new Set<Promise<void>>()
-  let flushing: Promise<void> | undefined
+  let flushing: Promise<boolean> | undefined
   let failing = false
 
   const write = async (sources: readonly Source[]) => {
@@ -60,8 +60,9 @@ export function makeWriteBehind<Source>(
     // What changes meanwhile is for the next time.
     const sources = [...waiting]
     for (let at = 0; at < sources.length; at += sourcesPerWrite) {
-      if (!(await write(sources.slice(at, at + sourcesPerWrite)))) return
+      if (!(await write(sources.slice(at, at + sourcesPerWrite)))) return false
     }
+    return true
   }
 
   const timer = setInterval(() => {
@@ -83,7 +84,7 @@ export function makeWriteBehind<Source>(
     },
     async flushAll() {
       await flushing
-      await writeAll()
+      return writeAll()
     },
     async close() {
       clearInterval(timer)

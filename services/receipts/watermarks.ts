@@ -120,9 +120,9 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
       collect()
       return behind.flush(members)
     },
-    settleAll() {
+    async settleAll() {
       collect()
-      return behind.flushAll()
+      await behind.flushAll()
     },
     close() {
       collect()

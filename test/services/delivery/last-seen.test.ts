@@ -52,6 +52,18 @@ t.test('devices are written in bulk, once each, within seconds', async (t) => {
   t.same(calls, [['seen', ['phone', 'laptop'], 5000]])
 })
 
+t.test('what the store did not take is written when it works again', async (t) => {
+  const { calls, lastSeen, fail } = setup()
+  lastSeen.seen(phone)
+  fail(true)
+  mock.timers.tick(5000)
+  await settle()
+  fail(false)
+  mock.timers.tick(5000)
+  await settle()
+  t.same(calls, [['seen', ['phone'], 10_000]])
+})
+
 t.test('closing writes what is left', async (t) => {
   const { calls, lastSeen } = setup()
   lastSeen.seen(phone)
