@@ -1,8 +1,9 @@
-// Releases of packet ids, written in groups: while one group is being written the next gathers, so
-// that the wait for the disk is shared. Who asked is told when its release is durable.
+// Releases of packet ids, written in groups. Who asked is told when its release is durable.
 
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import type { Groups } from './groups.ts'
+import { makeGroups } from './groups.ts'
 import type { Log } from './log.ts'
 import type { LogStore, ReleasedPacket } from './ports.ts'
 
@@ -12,12 +13,9 @@ export interface ReleaseRequest extends ReleasedPacket {
   settled(isDurable: boolean): void
 }
 
-export interface Releases {
-  add(request: ReleaseRequest): void
+export interface Releases extends Groups<ReleaseRequest> {
   /** The packet ids a device has taken and not released. */
   readonly outstanding: LogStore['unreleasedPackets']
-  /** Resolves when all that was added is settled. */
-  drained(): Promise<void>
 }
 
 interface ReleasesParts {
@@ -27,13 +25,7 @@ interface ReleasesParts {
   readonly logger: Logger
 }
 
-/** Most releases of one transaction. */
-const groupMax = 1000
-
 export function makeReleases({ store, attempt, logger }: ReleasesParts): Releases {
-  const waiting: ReleaseRequest[] = []
-  let running: Promise<void> | undefined
-
   const write = async (group: readonly ReleaseRequest[]): Promise<boolean> => {
     // Copies: what the requests have besides does not travel to the store's thread.
     const packets = group.map(({ user, device, packetId }) => ({ user, device, packetId }))
@@ -46,24 +38,10 @@ export function makeReleases({ store, attempt, logger }: ReleasesParts): Release
     }
   }
 
-  const run = async () => {
-    while (waiting.length > 0) {
-      const group = waiting.splice(0, groupMax)
-      const isDurable = await write(group)
-      for (const request of group) request.settled(isDurable)
-    }
-    running = undefined
-  }
+  const groups = makeGroups<ReleaseRequest>(async (group) => {
+    const isDurable = await write(group)
+    for (const request of group) request.settled(isDurable)
+  })
 
-  return {
-    add(request) {
-      waiting.push(request)
-      // In the next turn: the other sockets of this one bring the rest of the group.
-      running ??= nextTurn().then(run)
-    },
-    outstanding: (user, device) => store.unreleasedPackets(user, device),
-    drained: () => running ?? Promise.resolve(),
-  }
+  return { ...groups, outstanding: (user, device) => store.unreleasedPackets(user, device) }
 }
-
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve))

@@ -23,7 +23,7 @@ const siblings: Readonly<Record<string, readonly string[]>> = {
   access: ['conversations', 'delivery'],
   delivery: ['conversations', 'log'],
   http: ['auth', 'conversations', 'log', 'receipts'],
-  receipts: ['conversations', 'delivery'],
+  receipts: ['conversations', 'delivery', 'log'],
 }
 
 /** The folders of the source files. */
