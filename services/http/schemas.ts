@@ -34,6 +34,17 @@ export const groupId = Type.String({
 
 export const conversationId = Type.String({ description: 'd:… or g:…', examples: ['g:team'] })
 
+const groupInPath = { group: Type.String({ description: "The group's id.", examples: ['team'] }) }
+
+export const groupPath = Type.Object(groupInPath)
+
+export const memberPath = Type.Object({
+  ...groupInPath,
+  user: Type.String({ description: "The user's id.", examples: ['bob'] }),
+})
+
+export const conversationPath = Type.Object({ conversation: conversationId })
+
 export const userSettings = Type.Object(
   {
     readReceipts: Type.Enum(['everyone', 'nobody'], {
@@ -141,11 +152,15 @@ export function problems<Status extends number>(
   return answers
 }
 
-/** Throws `Refusal('invalid-request')` unless the value of a path parameter is an id. */
-export function checkIdParameter(name: string, value: string): void {
-  if (!isId(value)) {
+/** The parameters of a path, which must all be ids. Throws `Refusal('invalid-request')`. */
+export function checkedIds<Parameters extends Readonly<Record<string, string>>>(
+  parameters: Parameters,
+): Parameters {
+  for (const [name, value] of Object.entries(parameters)) {
+    if (isId(value)) continue
     throw new Refusal('invalid-request', `The ${name} in the path is not valid: ${idRule}.`)
   }
+  return parameters
 }
 
 /** Throws `Refusal('invalid-request')` unless the value of a path parameter is the id of a

@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
-import { checkIdParameter, problems } from '../schemas.ts'
+import { checkedIds, memberPath, problems } from '../schemas.ts'
 
 export function addMember(app: HttpInstance, { conversations, requireUser }: RouteParts): void {
   app.put('/v1/groups/:group/members/:user', {
@@ -14,19 +14,14 @@ export function addMember(app: HttpInstance, { conversations, requireUser }: Rou
       description: 'Owners and admins of the group may. Adding a member again changes nothing.',
       tags: ['groups'],
       security: [{ user: [] }],
-      params: Type.Object({
-        group: Type.String({ description: "The group's id.", examples: ['team'] }),
-        user: Type.String({ description: "The user's id.", examples: ['bob'] }),
-      }),
+      params: memberPath,
       response: {
         204: Type.Null({ description: 'The user is a member.' }),
         ...problems(400, 401, 403, 404),
       },
     },
     handler: async (request, reply) => {
-      const { group, user } = request.params
-      checkIdParameter('group', group)
-      checkIdParameter('user', user)
+      const { group, user } = checkedIds(request.params)
       await conversations.addMember({ by: userOf(request), group, user })
       return reply.code(204).send(null)
     },

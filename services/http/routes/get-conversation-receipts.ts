@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
-import { checkConversationParameter, conversationId, problems, userId } from '../schemas.ts'
+import { checkConversationParameter, conversationPath, problems, userId } from '../schemas.ts'
 
 const description = `How many other members have the entry at \`seq\` on a device, and how many
 have read it, among those who joined before it. In a conversation of few members also how far each
@@ -46,7 +46,7 @@ export function getConversationReceipts(
       description,
       tags: ['reading'],
       security: [{ user: [] }],
-      params: Type.Object({ conversation: conversationId }),
+      params: conversationPath,
       querystring: Type.Object(
         { seq: Type.Optional(Type.Integer({ minimum: 1, description: 'The entry.' })) },
         { additionalProperties: false },

@@ -11,7 +11,7 @@ import type { LogStore } from '../../log/ports.ts'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
 import { pageBytesMax, pageLimitDefault } from '../limits.ts'
-import { checkConversationParameter, conversationId, problems } from '../schemas.ts'
+import { checkConversationParameter, conversationPath, problems } from '../schemas.ts'
 
 const description = `Entries with \`after\` < seq < \`before\`, oldest first. With neither, the
 newest page; with \`before\` alone, the page just before it; with \`after\`, the page just after it.
@@ -75,7 +75,7 @@ export function listMessages(app: HttpInstance, parts: RouteParts): void {
       description,
       tags: ['history'],
       security: [{ user: [] }],
-      params: Type.Object({ conversation: conversationId }),
+      params: conversationPath,
       querystring: query,
       response: {
         200: {

@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
-import { checkConversationParameter, conversationId, problems } from '../schemas.ts'
+import { checkConversationParameter, conversationPath, problems } from '../schemas.ts'
 
 export function muteConversation(app: HttpInstance, { receipts, requireUser }: RouteParts): void {
   app.put('/v1/conversations/:conversation/mute', {
@@ -16,7 +16,7 @@ export function muteConversation(app: HttpInstance, { receipts, requireUser }: R
         'unread in it is still counted, but not in the badge.',
       tags: ['reading'],
       security: [{ user: [] }],
-      params: Type.Object({ conversation: conversationId }),
+      params: conversationPath,
       body: Type.Object(
         {
           until: Type.Union([

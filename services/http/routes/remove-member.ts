@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
-import { checkIdParameter, problems } from '../schemas.ts'
+import { checkedIds, memberPath, problems } from '../schemas.ts'
 
 export function removeMember(app: HttpInstance, { conversations, requireUser }: RouteParts): void {
   app.delete('/v1/groups/:group/members/:user', {
@@ -16,19 +16,14 @@ export function removeMember(app: HttpInstance, { conversations, requireUser }: 
         'An admin cannot remove an owner.',
       tags: ['groups'],
       security: [{ user: [] }],
-      params: Type.Object({
-        group: Type.String({ description: "The group's id.", examples: ['team'] }),
-        user: Type.String({ description: "The user's id.", examples: ['bob'] }),
-      }),
+      params: memberPath,
       response: {
         204: Type.Null({ description: 'The user is no longer a member.' }),
         ...problems(400, 401, 403, 404, 409),
       },
     },
     handler: async (request, reply) => {
-      const { group, user } = request.params
-      checkIdParameter('group', group)
-      checkIdParameter('user', user)
+      const { group, user } = checkedIds(request.params)
       await conversations.removeMember({ by: userOf(request), group, user })
       return reply.code(204).send(null)
     },

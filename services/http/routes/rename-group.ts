@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { HttpInstance, RouteParts } from '../dependencies.ts'
 import { userOf } from '../guards.ts'
-import { checkIdParameter, groupTitle, namedGroup, problems } from '../schemas.ts'
+import { checkedIds, groupPath, groupTitle, namedGroup, problems } from '../schemas.ts'
 
 export function renameGroup(app: HttpInstance, { conversations, requireUser }: RouteParts): void {
   app.patch('/v1/groups/:group', {
@@ -14,9 +14,7 @@ export function renameGroup(app: HttpInstance, { conversations, requireUser }: R
       description: 'Owners and admins of the group may. Connected members get an event.',
       tags: ['groups'],
       security: [{ user: [] }],
-      params: Type.Object({
-        group: Type.String({ description: "The group's id.", examples: ['team'] }),
-      }),
+      params: groupPath,
       body: Type.Object(
         { title: groupTitle },
         { additionalProperties: false, examples: [{ title: 'The whole team' }] },
@@ -27,8 +25,7 @@ export function renameGroup(app: HttpInstance, { conversations, requireUser }: R
       },
     },
     handler: async (request, reply) => {
-      const { group } = request.params
-      checkIdParameter('group', group)
+      const { group } = checkedIds(request.params)
       const { title } = request.body
       const renamed = await conversations.renameGroup({ by: userOf(request), group, title })
       return reply.code(200).send({ conversation: renamed.id, group, title })
