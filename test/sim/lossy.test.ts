@@ -1,8 +1,10 @@
 // Histories of the theme 'lossy'; theme.ts says what goes wrong in them.
 
 import t from 'tap'
-import { runHistories } from './run.ts'
+import { historiesMsMax, runHistories } from './run.ts'
 import { themes } from './theme.ts'
+
+t.setTimeout(historiesMsMax)
 
 t.test('2,600 lossy histories', async (t) => {
   t.same(await runHistories(2600, { theme: themes.lossy }), undefined)

@@ -13,6 +13,9 @@ export interface Failure {
   readonly replay: string
 }
 
+/** How long the histories of a theme may take, ms: on a busy machine longer than tap allows. */
+export const historiesMsMax = 300_000
+
 const firstSeed = Number(process.env.PARLEY_TEST_SEED ?? 1)
 
 /** Runs `count` histories, or as many as the environment says; resolves with the first failure,
