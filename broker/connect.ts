@@ -33,8 +33,8 @@ const connackForLevel5 = Buffer.from([0x20, 3, 0, 0x84, 0])
 export function handleConnect(connection: Connection, frame: Frame): void {
   const packet = readOrRefuse(connection, frame)
   if (packet === undefined) return
-  const device = deviceOf(packet, connection.context.randomId)
-  if (device === undefined) return refuseClientId(connection)
+  const device = clientIdOf(packet, connection.context.randomId)
+  if (device === undefined || !isId(device)) return refuseClientId(connection)
   connection.state = 'connecting'
   connection.hold('answer')
   open(connection, packet, device)
@@ -67,11 +67,14 @@ export function refuseClientId(connection: Connection): void {
   refuse(connection, connackCode.identifierRejected)
 }
 
-/** The client id is the device's id; a client that will not come back may leave it to the server
- * [MQTT-3.1.3-6, MQTT-3.1.3-8]. */
-function deviceOf({ clientId, clean }: ConnectPacket, randomId: () => string): string | undefined {
-  if (clientId === '') return clean ? `auto-${randomId()}` : undefined
-  return isId(clientId) ? clientId : undefined
+/** The client id, which is the device's id. A client that will not come back may leave it to the
+ * server [MQTT-3.1.3-6, MQTT-3.1.3-8]; undefined when one that will has none. */
+export function clientIdOf(
+  { clientId, clean }: ConnectPacket,
+  randomId: () => string,
+): string | undefined {
+  if (clientId !== '') return clientId
+  return clean ? `auto-${randomId()}` : undefined
 }
 
 function refuse(connection: Connection, code: number): void {

@@ -3,10 +3,9 @@
 
 import { isFilter } from '../protocol/filters.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
-import { readOrRefuse, refuseClientId } from './connect.ts'
+import { clientIdOf, readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
 import { handleDisconnect } from './disconnect.ts'
-import type { ConnectPacket } from './edge/client-packets.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
@@ -68,12 +67,6 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
     if (connection.state === 'connecting') connection.opened()
     connection.release('answer')
   })
-}
-
-/** A client without an id gets one, unless it wants to come back [MQTT-3.1.3-8]. */
-function clientIdOf({ clientId, clean }: ConnectPacket, randomId: () => string) {
-  if (clientId !== '') return clientId
-  return clean ? `auto-${randomId()}` : undefined
 }
 
 function checkPublish(frame: Frame, level: Level): void {
