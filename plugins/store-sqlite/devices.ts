@@ -6,6 +6,7 @@ import type {
   CursorUpdate,
   DeviceName,
   DeviceState,
+  Expiry,
   StoredDevice,
   Subscription,
 } from '../../services/delivery/ports.ts'
@@ -18,7 +19,8 @@ export interface DeviceWrites {
   saveDevice(state: DeviceState, at: number): void
   forgetDevice(user: string, device: string): void
   saveLastSeen(devices: readonly DeviceName[], at: number): void
-  expireDevices(before: number, limit: number): readonly DeviceName[]
+  endDevice(device: DeviceName, at: number): void
+  expireDevices(before: Expiry, limit: number): readonly DeviceName[]
   saveCursors(updates: readonly CursorUpdate[]): void
 }
 
@@ -32,7 +34,8 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
   const upsertDevice = driver.prepare<{ key: number }>(`
     INSERT INTO devices (user, device, subscriptions, last_seen) VALUES (?, ?, ?, ?)
     ON CONFLICT (user, device)
-    DO UPDATE SET subscriptions = excluded.subscriptions, last_seen = excluded.last_seen
+    DO UPDATE SET
+      subscriptions = excluded.subscriptions, last_seen = excluded.last_seen, ends_at = NULL
     RETURNING key`)
   const deleteDevice = driver.prepare('DELETE FROM devices WHERE user = ? AND device = ?')
   const selectDevice = driver.prepare<{ key: number }>(
@@ -42,8 +45,10 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
     'UPDATE devices SET last_seen = max(last_seen, ?) WHERE user = ? AND device = ?',
   )
   const deleteExpired = driver.prepare<DeviceName>(`
-    DELETE FROM devices WHERE key IN (SELECT key FROM devices WHERE last_seen < ? LIMIT ?)
+    DELETE FROM devices
+    WHERE key IN (SELECT key FROM devices WHERE last_seen < ? OR ends_at < ? LIMIT ?)
     RETURNING user, device`)
+  const updateEnd = driver.prepare('UPDATE devices SET ends_at = ? WHERE user = ? AND device = ?')
   const deleteCursor = driver.prepare('DELETE FROM cursors WHERE device = ? AND conversation = ?')
   const insertSet = (set: string) =>
     driver.prepare(`
@@ -78,9 +83,12 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
         for (const { user, device } of devices) updateLastSeen.run([at, user, device])
       })
     },
-    expireDevices: (before, limit) =>
+    endDevice({ user, device }, at) {
+      transact(() => updateEnd.run([at, user, device]))
+    },
+    expireDevices: ({ lastSeen, end }, limit) =>
       transact(() =>
-        deleteExpired.all([before, limit]).map(({ user, device }) => ({ user, device })),
+        deleteExpired.all([lastSeen, end, limit]).map(({ user, device }) => ({ user, device })),
       ),
     saveCursors(updates) {
       transact(() => {
@@ -94,9 +102,11 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
 }
 
 export function makeDeviceReads(driver: SqlDriver): DeviceReads {
-  const selectDevice = driver.prepare<{ key: number; subscriptions: string }>(
-    'SELECT key, subscriptions FROM devices WHERE user = ? AND device = ?',
-  )
+  const selectDevice = driver.prepare<{
+    key: number
+    subscriptions: string
+    ends_at: number | null
+  }>('SELECT key, subscriptions, ends_at FROM devices WHERE user = ? AND device = ?')
   const selectCursors = driver.prepare<Cursor>(`
     SELECT c.id AS conversation, acked, sent
     FROM cursors JOIN conversations c ON c.key = cursors.conversation
@@ -106,6 +116,7 @@ export function makeDeviceReads(driver: SqlDriver): DeviceReads {
       const row = selectDevice.get([user, device])
       if (row === undefined) return undefined
       return {
+        ...(row.ends_at === null ? {} : { endsAt: row.ends_at }),
         subscriptions: JSON.parse(row.subscriptions) as Subscription[],
         cursors: selectCursors
           .all([row.key])

@@ -178,6 +178,7 @@ function makeStore(
       save: (state) => write('saveDevice', state, clock()),
       forget: (user, device) => write('forgetDevice', user, device),
       saveLastSeen: (devices, at) => write('saveLastSeen', devices.map(nameOf), at),
+      endAt: (device, at) => write('endDevice', nameOf(device), at),
       expire: (before, limit) => write('expireDevices', before, limit),
       saveCursors: (updates) => write('saveCursors', updates),
     },

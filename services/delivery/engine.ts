@@ -65,8 +65,13 @@ export interface EngineOptions extends SessionOptions {
 interface Arrival {
   readonly user: string
   readonly device: string
-  /** `clean=false`: the device's subscriptions and cursors are kept. */
+  /** The device's subscriptions and cursors are kept when it goes. */
   readonly durable: boolean
+  /** What is kept of the device is dropped first [MQTT-3.1.2-6, MQTT5-3.1.2-4]; as `!durable` if
+   * absent. */
+  readonly clean?: boolean
+  /** How long a durable device is kept when it has gone, ms; as the settings say if absent. */
+  readonly expiryMs?: number | undefined
   readonly link: Link
 }
 
@@ -75,7 +80,8 @@ export interface Engine extends Notices, Pick<LastSeen, 'onExpired'> {
    * cursors are written first, so what it acknowledged is not sent again. `present` says whether
    * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. */
   attach(arrival: Arrival): Promise<{ readonly session: Session; readonly present: boolean }>
-  /** Closes a session and writes its cursors. Nothing happens when it is closed already. */
+  /** Closes a session and writes its cursors; from now on it lasts as long as it said. Nothing
+   * happens when it is closed already. */
   detach(session: Session): Promise<void>
   /** Adds filters; the answers are granted QoS or 128, in order [MQTT-3.9.3-1]. What a filter newly
    * covers starts at its head. Resolves when the subscriptions are stored. */
@@ -225,6 +231,7 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
     if (session.durable) {
       lastSeen.seen(session)
       await cursors.flush(session.positions.values())
+      await conclude(context, session)
     }
     if (guest.sessions.size === 0) await context.watch.gone(guest)
     roster.leave(guest)
@@ -238,7 +245,7 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
     }
     const guest = await roster.enter(arrival.user)
     try {
-      const stored = await recall(context.devices, arrival)
+      const stored = await recall(context, arrival)
       const session = makeSession(context, arrival, stored)
       sessions.set(key, { session, guest })
       guest.sessions.add(session)
@@ -271,14 +278,30 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
   }
 }
 
-/** What the store knows of the device. A clean one is forgotten [MQTT-3.1.2-6], a durable one that
- * is new is stored, so that its session is present the next time. */
-async function recall(store: DeviceStore, arrival: Arrival): Promise<StoredDevice | undefined> {
-  const { user, device, durable } = arrival
-  const stored = await store.find(user, device)
-  if (durable && stored === undefined) await store.save({ user, device, subscriptions: [] })
-  if (!durable && stored !== undefined) await store.forget(user, device)
-  return durable ? stored : undefined
+/** Sees to the end of a session that lasts as long as its device has said. */
+async function conclude({ devices, lastSeen, clock }: Context, session: Session): Promise<void> {
+  const { user, device, expiryMs } = session
+  if (expiryMs === undefined) return
+  if (expiryMs > 0) return devices.endAt({ user, device }, clock() + expiryMs)
+  await devices.forget(user, device)
+  lastSeen.ended(session)
+}
+
+/** What the store knows of the device. One that comes clean, or whose session has ended, is
+ * forgotten; a durable one that is new is stored, so that its session is present the next time. */
+async function recall(
+  { devices, clock }: Context,
+  arrival: Arrival,
+): Promise<StoredDevice | undefined> {
+  const { user, device, durable, clean = !durable } = arrival
+  const stored = await devices.find(user, device)
+  const isOver = clean || (stored?.endsAt ?? Number.POSITIVE_INFINITY) <= clock()
+  if (stored !== undefined && isOver) await devices.forget(user, device)
+  const known = isOver ? undefined : stored
+  if (durable && (known === undefined || known.endsAt !== undefined)) {
+    await devices.save({ user, device, subscriptions: known?.subscriptions ?? [] })
+  }
+  return known
 }
 
 function makeSession(

@@ -12,6 +12,8 @@ export interface LastSeen {
   seen(device: DeviceName): void
   /** Sets who hears of devices that stayed away and were forgotten. It may not throw. */
   onExpired(callback: (device: DeviceName) => void): void
+  /** The session of a device has ended, and the store has forgotten it. */
+  ended(device: DeviceName): void
   /** Stops the timers and writes what is left. */
   close(): Promise<void>
 }
@@ -55,7 +57,7 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
     if (!(await flushAll())) return
     let gone: readonly DeviceName[]
     do {
-      gone = await devices.expire(clock() - expiryMs, expiredAtOnceMax)
+      gone = await devices.expire({ lastSeen: clock() - expiryMs, end: clock() }, expiredAtOnceMax)
       for (const device of gone) expired(device)
       const removed = gone.length
       if (removed > 0) logger.info({ removed }, 'devices that stayed away were forgotten')
@@ -80,6 +82,7 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
     onExpired(callback) {
       expired = callback
     },
+    ended: (device) => expired(device),
     async close() {
       clearInterval(expiring)
       clearTimeout(first)

@@ -15,8 +15,10 @@ export interface Cursor {
   readonly sent: number
 }
 
-/** A durable device (`clean=false`) as the store knows it. */
+/** A durable device as the store knows it. */
 export interface StoredDevice {
+  /** When its session ends, ms since the epoch, if it has set that itself and is away. */
+  readonly endsAt?: number
   readonly subscriptions: readonly Subscription[]
   readonly cursors: readonly Cursor[]
 }
@@ -35,21 +37,30 @@ export interface DeviceState extends DeviceName {
   readonly dropped?: readonly string[]
 }
 
+/** Times, ms since the epoch. */
+export interface Expiry {
+  readonly lastSeen: number
+  readonly end: number
+}
+
 export interface CursorUpdate extends Cursor, DeviceName {}
 
 export interface DeviceStore {
   /** The stored device; undefined when it was never seen, or was forgotten. */
   find(user: string, device: string): Promise<StoredDevice | undefined>
-  /** Stores the device with exactly these subscriptions, sets the given cursors and removes those
-   * of the `dropped` conversations, in one transaction; other cursors stay. */
+  /** Stores the device with exactly these subscriptions and without an end, sets the given cursors
+   * and removes those of the `dropped` conversations, in one transaction; other cursors stay. */
   save(device: DeviceState): Promise<void>
   /** Removes the device and all its cursors; nothing happens when it is unknown. */
   forget(user: string, device: string): Promise<void>
   /** Notes that these devices were here at a time, ms since the epoch; unknown ones are skipped. */
   saveLastSeen(devices: readonly DeviceName[], at: number): Promise<void>
-  /** Forgets devices that were last here before a time, ms since the epoch, `limit` at most.
-   * Resolves with their names. */
-  expire(before: number, limit: number): Promise<readonly DeviceName[]>
+  /** Notes when the session of a device that has gone ends, ms since the epoch; nothing happens
+   * when it is unknown. */
+  endAt(device: DeviceName, at: number): Promise<void>
+  /** Forgets devices that were last here, or whose session has ended, before a time, `limit` at
+   * most. Resolves with their names. */
+  expire(before: Expiry, limit: number): Promise<readonly DeviceName[]>
   /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown
    * or of a conversation the user has left is skipped. */
   saveCursors(updates: readonly CursorUpdate[]): Promise<void>

@@ -37,8 +37,10 @@ export interface SessionParts {
 interface Identity {
   readonly user: string
   readonly device: string
-  /** Whether the device's cursors are stored (`clean=false`). */
+  /** Whether the device's cursors are stored. */
   readonly durable: boolean
+  /** How long a durable device is kept when it has gone, ms; as the settings say if absent. */
+  readonly expiryMs?: number | undefined
 }
 
 /** `starting`: the client was not told yet that it is connected, nothing may be sent. `live`:
@@ -52,6 +54,8 @@ export class Session implements Listener {
   readonly user: string
   readonly device: string
   readonly durable: boolean
+  /** A device may change it when it goes [MQTT5-3.14.2-2]. */
+  expiryMs: number | undefined
   readonly link: Link
   readonly subscriptions: Subscriptions
   state: SessionState = 'starting'
@@ -71,6 +75,7 @@ export class Session implements Listener {
     this.user = identity.user
     this.device = identity.device
     this.durable = identity.durable
+    this.expiryMs = identity.expiryMs
     this.link = parts.link
     this.subscriptions = parts.subscriptions
     this.#parts = parts

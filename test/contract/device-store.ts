@@ -14,6 +14,7 @@ export async function testDeviceStore(t: Test, makeEngine: MakeEngine): Promise<
 
 async function testExpiry(t: Test, makeEngine: MakeEngine): Promise<void> {
   const later = Date.now() + 1_000_000
+  const seenBefore = { lastSeen: later, end: 0 }
   const names = (...devices: string[]) => devices.map((device) => ({ user: 'alice', device }))
 
   await t.test('forgets devices that were last seen before a time, with cursors', async (t) => {
@@ -21,7 +22,7 @@ async function testExpiry(t: Test, makeEngine: MakeEngine): Promise<void> {
     const state = { user: 'alice', subscriptions, cursors: [cursor('g:a', 1), cursor('g:b', 1)] }
     for (const device of ['laptop', 'tablet']) await devices.save({ ...state, device })
     await devices.saveLastSeen(names('phone', 'tablet', 'unknown'), later)
-    t.strictSame(await devices.expire(later, 10), names('laptop'))
+    t.strictSame(await devices.expire(seenBefore, 10), names('laptop'))
     t.equal(await devices.find('alice', 'laptop'), undefined)
     t.not(await devices.find('alice', 'tablet'), undefined)
     await devices.save({ user: 'alice', device: 'laptop', subscriptions })
@@ -33,22 +34,37 @@ async function testExpiry(t: Test, makeEngine: MakeEngine): Promise<void> {
     for (const device of ['laptop', 'tablet']) {
       await devices.save({ user: 'alice', device, subscriptions })
     }
-    const first = await devices.expire(later, 2)
+    const first = await devices.expire(seenBefore, 2)
     t.equal(first.length, 2)
-    const second = await devices.expire(later, 2)
+    const second = await devices.expire(seenBefore, 2)
     t.equal(second.length, 1)
     t.strictSame(
       new Set([...first, ...second].map(({ user, device }) => `${user}/${device}`)),
       new Set(['alice/phone', 'alice/laptop', 'alice/tablet']),
     )
-    t.strictSame(await devices.expire(later, 2), [])
+    t.strictSame(await devices.expire(seenBefore, 2), [])
+  })
+
+  await t.test('forgets devices whose session has ended, unless they are back', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    for (const device of ['laptop', 'tablet']) {
+      await devices.save({ user: 'alice', device, subscriptions })
+    }
+    for (const [index, name] of names('phone', 'laptop', 'tablet', 'unknown').entries()) {
+      await devices.endAt(name, 1000 + index)
+    }
+    t.equal((await devices.find('alice', 'tablet'))?.endsAt, 1002)
+    await devices.save({ user: 'alice', device: 'tablet', subscriptions })
+    t.equal((await devices.find('alice', 'tablet'))?.endsAt, undefined, 'it is back')
+    t.strictSame(await devices.expire({ lastSeen: 0, end: 1001 }, 10), names('phone'))
+    t.strictSame(await devices.expire({ lastSeen: 0, end: later }, 10), names('laptop'))
   })
 
   await t.test('when a device was seen never moves back', async (t) => {
     const { devices } = await withPhone(t, makeEngine)
     await devices.saveLastSeen(names('phone'), later)
     await devices.saveLastSeen(names('phone'), 1)
-    t.strictSame(await devices.expire(later, 2), [])
+    t.strictSame(await devices.expire(seenBefore, 2), [])
   })
 }
 

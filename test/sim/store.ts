@@ -31,6 +31,8 @@ interface Device {
   subscriptions: readonly Subscription[]
   /** When it was last here, ms since the epoch. */
   lastSeen: number
+  /** When its session ends while it is away. */
+  endsAt?: number | undefined
   readonly cursors: Map<string, Cursor>
   /** Packet ids at QoS 2 that were not released, with what they brought. */
   readonly packets: Map<number, Brought>
@@ -57,7 +59,10 @@ export function makeMemory(): Memory {
   const deviceStore: DeviceStore = {
     async find(user, device): Promise<StoredDevice | undefined> {
       const known = devices.get(`${user}/${device}`)
-      return known && { subscriptions: known.subscriptions, cursors: [...known.cursors.values()] }
+      if (known === undefined) return undefined
+      const { endsAt, subscriptions, cursors } = known
+      const end = endsAt === undefined ? {} : { endsAt }
+      return { ...end, subscriptions, cursors: [...cursors.values()] }
     },
     async save({ user, device, subscriptions, cursors = [], dropped = [] }: DeviceState) {
       const allowed = await membersOnly(user, cursors)
@@ -69,6 +74,7 @@ export function makeMemory(): Memory {
         packets: new Map(),
       }
       known.subscriptions = subscriptions
+      known.endsAt = undefined
       for (const id of dropped) known.cursors.delete(id)
       for (const cursor of allowed) known.cursors.set(cursor.conversation, cursor)
       devices.set(key, known)
@@ -82,8 +88,14 @@ export function makeMemory(): Memory {
         if (known !== undefined) known.lastSeen = at
       }
     },
+    async endAt({ user, device }, at) {
+      const known = devices.get(`${user}/${device}`)
+      if (known !== undefined) known.endsAt = at
+    },
     async expire(before, limit) {
-      const gone = [...devices].filter(([, { lastSeen }]) => lastSeen < before).slice(0, limit)
+      const isGone = ({ lastSeen, endsAt = Number.POSITIVE_INFINITY }: Device) =>
+        lastSeen < before.lastSeen || endsAt < before.end
+      const gone = [...devices].filter(([, device]) => isGone(device)).slice(0, limit)
       for (const [key] of gone) devices.delete(key)
       return gone.map(([key]) => {
         const [user = '', device = ''] = key.split('/')

@@ -21,8 +21,8 @@ function setup(connected: readonly DeviceName[] = []) {
           if (isBroken) throw new Error('disk full')
           calls.push(['seen', devices.map(({ device }) => device), at])
         },
-        async expire(before) {
-          calls.push(['expire', before])
+        async expire({ lastSeen }) {
+          calls.push(['expire', lastSeen])
           return left.shift() ?? []
         },
       },

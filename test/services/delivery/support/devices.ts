@@ -14,6 +14,8 @@ export interface Connected {
 
 interface ConnectOptions {
   readonly durable?: boolean
+  readonly clean?: boolean
+  readonly expiryMs?: number
   readonly filters?: readonly string[]
   readonly qos?: 0 | 1 | 2
   readonly link?: FakeLink
@@ -23,6 +25,8 @@ export interface World {
   readonly memory: Memory
   readonly engine: Engine
   readonly warnings: string[]
+  /** Moves the clock, ms. */
+  pass(ms: number): void
   /** Stores an entry and announces it. */
   publish(conversation: string, count?: number): void
   /** Connects `user/device`, starts the session and subscribes. */
@@ -39,8 +43,9 @@ export function makeWorld(
 ): World {
   const memory = makeMemory()
   const warnings: string[] = []
+  const world = { now: 0 }
   const engine = makeEngine(
-    { ...portsOf(memory), logger: makeQuietLogger(warnings), clock: () => 0 },
+    { ...portsOf(memory), logger: makeQuietLogger(warnings), clock: () => world.now },
     {
       windowEntriesMax: 16,
       windowBytesMax: 10_000,
@@ -54,12 +59,20 @@ export function makeWorld(
     memory,
     engine,
     warnings,
+    pass(ms) {
+      world.now += ms
+    },
     publish(conversation, count = 1) {
       for (let i = 0; i < count; i++) engine.announce(memory.append(conversation))
     },
-    async connect(name, { durable = true, filters = [], qos = 1, link = makeLink() } = {}) {
+    async connect(name, options = {}) {
+      const { durable = true, clean = !durable, expiryMs } = options
+      const { filters = [], qos = 1, link = makeLink() } = options
       const [user = '', device = ''] = name.split('/')
-      const { session, present } = await engine.attach({ user, device, durable, link })
+      const { session, present } = await engine.attach({
+        ...{ user, device, durable, clean, expiryMs },
+        link,
+      })
       link.session = session
       session.start()
       const requests = filters.map((filter) => ({ filter, qos }))

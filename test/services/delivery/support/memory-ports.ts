@@ -12,6 +12,7 @@ import type {
   DeviceName,
   DeviceState,
   DeviceStore,
+  Expiry,
   Subscription,
 } from '../../../../services/delivery/ports.ts'
 import type { LogStore } from '../../../../services/log/ports.ts'
@@ -36,6 +37,7 @@ interface Device {
   subscriptions: readonly Subscription[]
   readonly cursors: Map<string, Cursor>
   lastSeen: number
+  endsAt?: number | undefined
 }
 
 export interface Memory {
@@ -156,12 +158,13 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
     rooms.get(conversation)?.members.has(user) === true
   const save = ({ user, device, subscriptions, cursors = [], dropped = [] }: DeviceState) => {
     const key = `${user}/${device}`
-    const known = devices.get(key) ?? {
+    const known: Device = devices.get(key) ?? {
       subscriptions,
       cursors: new Map(),
       lastSeen: Number.POSITIVE_INFINITY,
     }
     known.subscriptions = subscriptions
+    known.endsAt = undefined
     for (const id of dropped) known.cursors.delete(id)
     for (const cursor of cursors) {
       if (mayHold(user, cursor.conversation)) known.cursors.set(cursor.conversation, cursor)
@@ -185,8 +188,10 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
       if (known) known.lastSeen = at
     }
   }
-  const expire = (before: number, limit: number) => {
-    const gone = [...devices].filter(([, { lastSeen }]) => lastSeen < before).slice(0, limit)
+  const expire = (before: Expiry, limit: number) => {
+    const isGone = ({ lastSeen, endsAt = Number.POSITIVE_INFINITY }: Device) =>
+      lastSeen < before.lastSeen || endsAt < before.end
+    const gone = [...devices].filter(([, device]) => isGone(device)).slice(0, limit)
     for (const [key] of gone) devices.delete(key)
     return gone.map(([key]) => {
       const [user = '', device = ''] = key.split('/')
@@ -197,11 +202,19 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
     find: (user, device) =>
       call('find', () => {
         const known = devices.get(`${user}/${device}`)
-        return known && { subscriptions: known.subscriptions, cursors: [...known.cursors.values()] }
+        if (known === undefined) return undefined
+        const { endsAt, subscriptions, cursors } = known
+        const end = endsAt === undefined ? {} : { endsAt }
+        return { ...end, subscriptions, cursors: [...cursors.values()] }
       }),
     save: (state) => call('save', () => save(state)),
     forget: (user, device) => call('save', () => void devices.delete(`${user}/${device}`)),
     saveLastSeen: (names, at) => call('saveLastSeen', () => see(names, at)),
+    endAt: ({ user, device }, at) =>
+      call('save', () => {
+        const known = devices.get(`${user}/${device}`)
+        if (known !== undefined) known.endsAt = at
+      }),
     expire: (before, limit) => call('saveLastSeen', () => expire(before, limit)),
     saveCursors: (updates) => call('saveCursors', () => updates.forEach(raise)),
   }
