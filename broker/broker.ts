@@ -4,6 +4,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Server as TcpServer } from 'node:net'
 import type { Clock } from '../protocol/clock.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
@@ -98,7 +99,9 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       for (const connection of connections) connection.hold('shutdown')
       await within(drainMs, Promise.all([log.drained(), releases.drained()]))
       const closed = [...connections].map((connection) => connection.closed())
-      for (const connection of [...connections]) connection.close('the server stops')
+      for (const connection of [...connections]) {
+        connection.close('the server stops', reasonCode.useAnotherServer)
+      }
       await within(drainMs, Promise.all(closed))
       timekeeper.close()
       await plain.close()

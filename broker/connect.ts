@@ -4,29 +4,21 @@
 import { errorCatalogue, Refusal } from '../protocol/errors.ts'
 import { StoreFailure } from '../protocol/failure.ts'
 import { isId } from '../protocol/ids.ts'
+import type { ReasonCode } from '../protocol/reasons.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import { parsePublishTopic } from '../protocol/topics.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import { recallRecords } from './at-least-once.ts'
+import type { Granted } from './connack.ts'
+import { acceptConnect, grant, refuseConnect } from './connack.ts'
 import type { Connection } from './connection.ts'
 import type { BrokerContext, Identity } from './context.ts'
 import type { ConnectPacket, Will } from './edge/client-packets.ts'
 import { readConnect } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
-import { writeConnack } from './edge/packets.ts'
 import { recallReceived } from './exactly-once.ts'
 import { introducePlain } from './plain-packets.ts'
-
-/** Return codes of CONNACK [MQTT-3.2.2-4]. */
-const connackCode = {
-  unacceptableProtocol: 1,
-  identifierRejected: 2,
-  serverUnavailable: 3,
-  badCredentials: 4,
-  notAuthorized: 5,
-} as const
-
-/** An MQTT 5 CONNACK: unsupported protocol version. The only packet such a client understands. */
-const connackForLevel5 = Buffer.from([0x20, 3, 0, 0x84, 0])
+import { readTerms } from './terms.ts'
 
 /** Takes the CONNECT, which must be the first packet [MQTT-3.1.0-1]. Reading waits for the
  * CONNACK. */
@@ -39,54 +31,58 @@ export function handleConnect(connection: Connection, frame: Frame): void {
   connection.hold('answer')
   open(connection, packet, device)
     .catch((error: unknown) => {
-      const code = connackFor(error)
-      if (code === undefined) {
+      const { reason, why } = refusalOf(error)
+      if (reason === reasonCode.unspecifiedError) {
         connection.context.logger.error({ err: error }, 'a connection could not be opened')
       }
-      refuse(connection, code ?? connackCode.serverUnavailable)
+      refuseConnect(connection, reason, why)
     })
     .finally(() => connection.release('answer'))
 }
 
-/** Reads a CONNECT; undefined when its protocol was refused. Throws `FatalPacket`. */
+/** Reads a CONNECT; undefined when what it asks for was refused. Throws `FatalPacket`. */
 export function readOrRefuse(connection: Connection, frame: Frame): ConnectPacket | undefined {
   const packet = readConnect(frame)
-  if (typeof packet === 'number') refuse(connection, connackCode.unacceptableProtocol)
-  else if (packet.level !== 5) {
-    connection.level = packet.level
-    return packet
-  } else {
-    connection.write(connackForLevel5)
-    connection.close('MQTT 5 is not supported yet')
+  if (typeof packet === 'number') {
+    const why = `level ${packet} of the protocol [MQTT-3.1.2-2]`
+    refuseConnect(connection, reasonCode.unsupportedProtocol, why)
+    return undefined
   }
+  connection.level = packet.level
+  connection.terms = readTerms(packet.properties)
+  if (packet.properties.authenticationMethod === undefined) return packet
+  const why = 'no authentication method is known here [MQTT5-4.12.0-1]'
+  refuseConnect(connection, reasonCode.badAuthenticationMethod, why)
   return undefined
 }
 
 /** Refuses a CONNECT for its client id. */
 export function refuseClientId(connection: Connection): void {
-  refuse(connection, connackCode.identifierRejected)
+  const why = 'a client id is 1 to 128 bytes without / + # $, spaces or control characters'
+  refuseConnect(connection, reasonCode.clientIdInvalid, why)
 }
 
-/** The client id, which is the device's id. A client that will not come back may leave it to the
- * server [MQTT-3.1.3-6, MQTT-3.1.3-8]; undefined when one that will has none. */
+/** The client id, which is the device's id. A client may leave it to the server, if it can be told
+ * what it got or will not come back [MQTT-3.1.3-6, MQTT-3.1.3-8, MQTT5-3.1.3-6]; undefined when
+ * neither holds. */
 export function clientIdOf(
-  { clientId, clean }: ConnectPacket,
+  { clientId, clean, level }: ConnectPacket,
   randomId: () => string,
 ): string | undefined {
   if (clientId !== '') return clientId
-  return clean ? `auto-${randomId()}` : undefined
+  return clean || level === 5 ? `auto-${randomId()}` : undefined
 }
 
-function refuse(connection: Connection, code: number): void {
-  connection.write(writeConnack(code))
-  connection.close(`connection refused with code ${code}`)
-}
-
-function connackFor(error: unknown): number | undefined {
-  if (error instanceof StoreFailure) return connackCode.serverUnavailable
-  if (!(error instanceof Refusal)) return undefined
-  const action = errorCatalogue[error.code].mqtt
-  return action === 'connack4' ? connackCode.badCredentials : connackCode.notAuthorized
+function refusalOf(error: unknown): { readonly reason: ReasonCode; readonly why: string } {
+  if (error instanceof StoreFailure) {
+    return { reason: reasonCode.serverUnavailable, why: 'the store does not answer' }
+  }
+  if (!(error instanceof Refusal)) {
+    return { reason: reasonCode.unspecifiedError, why: 'the server failed' }
+  }
+  const isBadToken = errorCatalogue[error.code].mqtt === 'connack4'
+  const reason = isBadToken ? reasonCode.badCredentials : reasonCode.notAuthorized
+  return { reason, why: error.message }
 }
 
 async function open(connection: Connection, packet: ConnectPacket, device: string) {
@@ -97,7 +93,8 @@ async function open(connection: Connection, packet: ConnectPacket, device: strin
   const will = plainWill(packet, identity, context)
   if (connection.state !== 'connecting') return
   const { user } = identity
-  const arrival = { user, device, durable: !packet.clean, link: connection }
+  const granted = grant(packet, device, context.limits)
+  const arrival = { user, device, link: connection, ...lifeOf(packet, granted) }
   const { session, present } = await context.engine.attach(arrival)
   if (!present) await context.plain.forget(deviceKey(session))
   // The peer may have gone, or another connection of the device come, meanwhile.
@@ -105,16 +102,24 @@ async function open(connection: Connection, packet: ConnectPacket, device: strin
   connection.identity = identity
   connection.session = session
   // One and a half times the keep-alive [MQTT-3.1.2-24].
-  connection.silenceMsMax = packet.keepAliveSeconds * 1500
+  connection.silenceMsMax = granted.keepAliveSeconds * 1500
   recallRecords(connection, session, present)
   if (present) await recallReceived(connection, session)
   if (connection.state !== 'connecting') return
-  connection.write(writeConnack(0, present))
+  acceptConnect(connection, packet, { present, granted })
   connection.opened()
   // aedes hears of a device when it has something to remember for it, or to say.
   const isPlain = present && context.plain.remembers(deviceKey(session))
   if (will || isPlain || session.subscriptions.plain().length > 0) introducePlain(connection, will)
   session.start()
+}
+
+/** Whether a session is kept when its device goes, and for how long. Below level 5 a clean one is
+ * not, and others for as long as the settings say. */
+function lifeOf({ clean, level }: ConnectPacket, { sessionExpirySeconds = 0 }: Granted) {
+  if (level !== 5) return { durable: !clean, clean }
+  const durable = !clean || sessionExpirySeconds > 0
+  return { durable, clean, expiryMs: sessionExpirySeconds * 1000 }
 }
 
 /** The will for aedes. A will may also speak of the user's own presence. */

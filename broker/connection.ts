@@ -3,6 +3,8 @@
 // the client does not take what is written to it. Rules live in the services, not here.
 
 import type { Duplex } from 'node:stream'
+import type { ReasonCode } from '../protocol/reasons.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import type { Delivery, Link } from '../services/delivery/delivery.ts'
 import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
@@ -12,10 +14,12 @@ import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
-import { writePublish } from './edge/packets.ts'
+import { writeDisconnect, writePublish } from './edge/packets.ts'
 import type { Level } from './edge/reader.ts'
 import type { PlainClient } from './plain-client.ts'
 import type { PublishRecords } from './retransmissions.ts'
+import type { Terms } from './terms.ts'
+import { anyTerms } from './terms.ts'
 
 /** `awaitingConnect`: nothing but CONNECT is accepted. `connecting`: CONNECT is being answered.
  * `open`: the client is connected. `closing`: nothing more is read, what was written is on its way.
@@ -54,6 +58,8 @@ export class Connection implements Link {
   readonly peer: string
   /** What the client speaks; known from its CONNECT on. */
   level: Level = 4
+  /** What it can take. */
+  terms: Terms = anyTerms
   /** A token that came with the WebSocket upgrade. */
   readonly offeredToken: string | undefined
   identity: Identity | undefined
@@ -182,9 +188,14 @@ export class Connection implements Link {
     this.#outbox.write(packet)
   }
 
-  /** Ends the connection after what was written to it has been sent. */
-  close(reason: string): void {
+  /** Ends the connection after what was written to it has been sent. A client of level 5 is told
+   * why, unless it is its own wish. */
+  close(reason: string, code: ReasonCode = reasonCode.success): void {
     if (this.state === 'closing' || this.state === 'closed') return
+    if (this.level === 5 && this.state === 'open' && code !== reasonCode.success) {
+      const properties = this.terms.wantsReasons ? { reasonString: reason } : {}
+      this.#outbox.write(writeDisconnect(code, properties))
+    }
     this.context.logger.debug({ peer: this.peer, user: this.identity?.user, reason }, 'closing')
     this.#outbox.flush()
     this.state = 'closing'
@@ -198,7 +209,7 @@ export class Connection implements Link {
   /** Ends the connection because a publish of it could not be stored. */
   fail(reason: string): void {
     this.hasFailed = true
-    this.close(reason)
+    this.close(reason, reasonCode.serverBusy)
   }
 
   /** Ends the connection at once. */
@@ -225,7 +236,7 @@ export class Connection implements Link {
   }
 
   takenOver(): void {
-    this.close('another connection of the device took its place')
+    this.close('another connection of the device took its place', reasonCode.sessionTakenOver)
   }
 
   /** Resolves when the socket is gone. */
@@ -276,7 +287,7 @@ export class Connection implements Link {
       }
     } catch (error) {
       if (!(error instanceof FatalPacket)) throw error
-      this.close(error.message)
+      this.close(error.message, error.reason)
     }
   }
 

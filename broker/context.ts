@@ -28,6 +28,10 @@ export interface BrokerLimits {
   /** The same before the client is connected. */
   readonly preConnectBytesMax: number
   readonly connectionsMax: number
+  /** Longest silence that a client of level 5 may wish to keep, s; 0 for any. */
+  readonly keepAliveSecondsMax: number
+  /** Longest time a session lasts after its device has gone, s. */
+  readonly sessionExpirySeconds: number
   /** How long a peer may take until it is connected, ms. */
   readonly connectTimeoutMs: number
   /** Most publishes of one connection that wait for their commit. */

@@ -1,12 +1,26 @@
-// DISCONNECT: the client leaves on purpose, and its will is dropped.
+// DISCONNECT: the client leaves on purpose, and its will is dropped, unless it says otherwise.
 
+import { reasonCode } from '../protocol/reasons.ts'
 import type { Connection } from './connection.ts'
 import { readDisconnect } from './edge/client-packets.ts'
+import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 
-/** Takes a DISCONNECT [MQTT-3.14.4-1, MQTT-3.14.4-3]. */
+/** Takes a DISCONNECT [MQTT-3.14.4-1, MQTT-3.14.4-3, MQTT5-3.14.4-3]. Throws `FatalPacket`. */
 export function handleDisconnect(connection: Connection, frame: Frame): void {
-  readDisconnect(frame, connection.level)
-  connection.hasDisconnected = true
+  const { reason, properties } = readDisconnect(frame, connection.level)
+  changeExpiry(connection, properties.sessionExpiryInterval)
+  connection.hasDisconnected = reason === reasonCode.success
   connection.close('the client disconnected')
+}
+
+/** A client may say now how long its session lasts, unless it was to end with the connection
+ * [MQTT5-3.14.2-2]. */
+function changeExpiry({ session, context }: Connection, seconds: number | undefined): void {
+  if (seconds === undefined || session === undefined) return
+  const isEnding = !session.durable || session.expiryMs === 0
+  if (isEnding && seconds > 0) {
+    throw new FatalPacket('a session that ends now cannot last', reasonCode.protocolError)
+  }
+  session.expiryMs = Math.min(seconds, context.limits.sessionExpirySeconds) * 1000
 }

@@ -2,6 +2,7 @@
 // device that holds over reconnects and crashes: the log stores the id with the message, and the
 // PUBCOMP waits until its release is stored. For the others it holds while the connection lasts.
 
+import { reasonCode } from '../protocol/reasons.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { ReleaseRequest } from '../services/log/releases.ts'
 import type { Connection } from './connection.ts'
@@ -59,7 +60,7 @@ class PendingRelease implements ReleaseRequest {
   settled(isDurable: boolean): void {
     const connection = this.#connection
     if (isDurable) complete(connection, this.packetId)
-    else connection.close('a packet id could not be released')
+    else connection.close('a packet id could not be released', reasonCode.serverBusy)
     connection.settledOne()
   }
 }

@@ -1,5 +1,6 @@
 // Which handler takes which packet of a client that is connected, or about to be.
 
+import { reasonCode } from '../protocol/reasons.ts'
 import { handlePuback } from './acknowledge.ts'
 import { handleConnect } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
@@ -25,6 +26,7 @@ const handlers: readonly (PacketHandler | undefined)[] = Object.assign(new Array
   [packetType.unsubscribe]: handleUnsubscribe,
   [packetType.pingreq]: handlePingreq,
   [packetType.disconnect]: handleDisconnect,
+  [packetType.auth]: refuseAuth,
 })
 
 /** Takes one packet of a client. Throws `FatalPacket` when it ends the connection. */
@@ -32,12 +34,20 @@ export function handlePacket(connection: Connection, frame: Frame): void {
   const type = frame.header >> 4
   if (connection.state === 'awaitingConnect') {
     if (type === packetType.connect) return handleConnect(connection, frame)
-    throw new FatalPacket('a packet before CONNECT [MQTT-3.1.0-1]')
+    throw new FatalPacket('a packet before CONNECT [MQTT-3.1.0-1]', reasonCode.protocolError)
   }
   const handle = handlers[type]
   // A second CONNECT is one of these [MQTT-3.1.0-2].
-  if (handle === undefined) throw new FatalPacket(`a packet of type ${type} from a client`)
+  if (handle === undefined) {
+    throw new FatalPacket(`a packet of type ${type} from a client`, reasonCode.protocolError)
+  }
   handle(connection, frame)
+}
+
+/** AUTH is for clients that authenticate by a method, and no method is known here. */
+function refuseAuth({ level }: Connection): void {
+  const reason = level === 5 ? reasonCode.protocolError : reasonCode.malformedPacket
+  throw new FatalPacket('AUTH without a method [MQTT5-4.12.0-6]', reason)
 }
 
 function handleEitherPuback(connection: Connection, frame: Frame): void {

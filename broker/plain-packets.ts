@@ -2,6 +2,7 @@
 // device; reading waits until aedes knows it.
 
 import { isPlainFilter } from '../protocol/filters.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
 import { packetIdMax } from '../services/delivery/window.ts'
@@ -36,7 +37,7 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
 export function introduce(connection: Connection, introduction: Introduction): PlainClient {
   const plain = connection.context.plain.introduce(introduction, {
     write: (packet) => connection.write(packet),
-    closed: () => connection.close('aedes closed the connection'),
+    closed: () => connection.close('aedes closed the connection', reasonCode.unspecifiedError),
     takenOver: () => connection.takenOver(),
     wanted: () => connection.release('aedes'),
     unsentBytes: () => connection.unsentBytes(),

@@ -2,6 +2,7 @@
 // later PUBLISH is seen by the subscription.
 
 import { isPlainFilter } from '../protocol/filters.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { SubscribeCode, SubscribeRequest } from '../services/delivery/subscribe.ts'
 import { refusedCode } from '../services/delivery/subscribe.ts'
@@ -59,7 +60,7 @@ function answer(connection: Connection, work: () => Promise<Buffer>): void {
     .then((packet) => connection.write(packet))
     .catch((err: unknown) => {
       connection.context.logger.debug({ err }, 'subscriptions could not be stored')
-      connection.close('subscriptions could not be stored')
+      connection.close('subscriptions could not be stored', reasonCode.serverBusy)
     })
     .finally(() => connection.release('answer'))
 }

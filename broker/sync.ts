@@ -3,6 +3,7 @@
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { reasonCode } from '../protocol/reasons.ts'
 import { acknowledge, refuse } from './answer.ts'
 import type { Connection } from './connection.ts'
 import type { PublishPacket } from './edge/packets.ts'
@@ -33,7 +34,7 @@ export function handleSync(connection: Connection, packet: PublishPacket, user: 
       .then(() => acknowledge(connection, { qos, packetId }))
       .catch((err: unknown) => {
         context.logger.debug({ err }, 'positions could not be stored')
-        connection.close('positions could not be stored')
+        connection.close('positions could not be stored', reasonCode.serverBusy)
       })
       .finally(() => connection.release('answer'))
   })

@@ -3,6 +3,7 @@
 // connection.
 
 import type { Clock } from '../protocol/clock.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import type { Connection } from './connection.ts'
 import type { BrokerLimits } from './context.ts'
 
@@ -55,11 +56,14 @@ export function makeTimekeeper(
       return
     }
     if (state !== 'open') return
-    if (identity && identity.expiresAt <= now) return connection.close('the token expired')
+    if (identity && identity.expiresAt <= now) {
+      return connection.close('the token expired', reasonCode.maximumConnectTime)
+    }
     // What is not read cannot be heard.
     if (connection.isHeld()) connection.heardInRound = round
     if (silenceMsMax > 0 && longerThan(connection.heardInRound, silenceMsMax)) {
-      connection.destroy('the client was silent for longer than its keep-alive')
+      const reason = 'the client was silent for longer than its keep-alive'
+      connection.close(reason, reasonCode.keepAliveTimeout)
     }
   }
 

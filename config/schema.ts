@@ -119,6 +119,11 @@ const settingsSchema = Type.Object(
       [100, 10_000, hour],
       'How long a new connection may take until its CONNECT is complete.',
     ),
+    keepAliveSecondsMax: count(
+      'seconds',
+      [0, 3600, 65535],
+      'Longest keep-alive of an MQTT 5 client, which is told of it; 0: any, also none.',
+    ),
     publishesInFlightMax: count(
       'messages',
       [1, 128, 65535],

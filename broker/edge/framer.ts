@@ -2,6 +2,7 @@
 // incomplete one are kept in a buffer that grows as they come, never ahead of them, so that an
 // announced length costs nothing.
 
+import { reasonCode } from '../../protocol/reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 
 /** One packet: its first byte (type and flags), and where its variable header and payload lie. The
@@ -82,7 +83,8 @@ export class Framer {
       if (byte < 0x80) break
     }
     if (length > this.packetBytesMax) {
-      throw new FatalPacket(`a packet of ${length} bytes, ${this.packetBytesMax} are allowed`)
+      const reason = `a packet of ${length} bytes, ${this.packetBytesMax} are allowed`
+      throw new FatalPacket(reason, reasonCode.packetTooLarge)
     }
     const end = at + length
     if (end > chunk.length) return undefined

@@ -1,11 +1,12 @@
 // The bytes of the packets that are many, and of the answers to all: read and written in place.
 
+import type { ReasonCode } from '../../protocol/reasons.ts'
 import { reasonCode } from '../../protocol/reasons.ts'
 import { checkResponseTopic } from './client-packets.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
 import type { Properties } from './properties.ts'
-import { noProperties, readProperties } from './properties.ts'
+import { noProperties, readProperties, writeProperties } from './properties.ts'
 import type { Level } from './reader.ts'
 import { PacketReader, readText } from './reader.ts'
 import { variableInteger } from './variable-integer.ts'
@@ -111,9 +112,22 @@ export function writeAcknowledgement(type: number, packetId: number): Buffer {
 
 export const pingresp = Buffer.from([0xd0, 0])
 
-/** CONNACK with a 3.1.1 return code. */
-export function writeConnack(returnCode: number, sessionPresent = false): Buffer {
-  return Buffer.from([0x20, 2, sessionPresent ? 1 : 0, returnCode])
+/** CONNACK. `code` is a return code below level 5, and a reason code at it. */
+export function writeConnack(
+  level: Level,
+  answer: { readonly code: number; readonly present: boolean; readonly properties: Properties },
+): Buffer {
+  const { code, present, properties } = answer
+  const head = [present ? 1 : 0, code]
+  const tail = level === 5 ? writeProperties(properties) : []
+  return Buffer.from([0x20, ...variableInteger(head.length + tail.length), ...head, ...tail])
+}
+
+/** DISCONNECT of the server, which only clients of level 5 understand. */
+export function writeDisconnect(reason: ReasonCode, properties: Properties): Buffer {
+  const tail = writeProperties(properties)
+  const header = packetType.disconnect << 4
+  return Buffer.from([header, ...variableInteger(1 + tail.length), reason, ...tail])
 }
 
 /** SUBACK; codes are granted QoS or 128. */

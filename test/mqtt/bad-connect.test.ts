@@ -5,7 +5,6 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { generateKeyPair, importJWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
 import type { IConnectPacket } from 'mqtt-packet'
-import mqtt from 'mqtt-packet'
 import t from 'tap'
 import type { RawOptions } from '../support/raw-client.ts'
 import { bytesOf, connectPacket, connectRaw, field, openRaw } from '../support/raw-client.ts'
@@ -141,16 +140,6 @@ t.test('an unknown protocol level is refused with return code 1', async (t) => {
     t.equal(connack?.returnCode, 1, `${name} ${level}`)
     await client.closed()
   }
-})
-
-t.test('an MQTT 5 client is told so in its own words', async (t) => {
-  const client = await openRaw(t, server)
-  const chunks: Buffer[] = []
-  client.stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-  const packet = await connectPacket(server, { user: 'alice', id: 'phone' })
-  client.send(mqtt.generate({ ...packet, protocolVersion: 5 }))
-  await client.closed()
-  t.same(Buffer.concat(chunks), Buffer.from([0x20, 3, 0, 0x84, 0]))
 })
 
 t.test('a client of MQTT 3.1 may connect', async (t) => {

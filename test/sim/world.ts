@@ -125,6 +125,8 @@ function chooseOptions(random: Random): ServerOptions {
       packetBytesMax: 4096,
       preConnectBytesMax: 1024,
       connectionsMax: 100,
+      keepAliveSecondsMax: 0,
+      sessionExpirySeconds: 1000,
       connectTimeoutMs: 3000,
       publishesInFlightMax: random.choose(1, 2, 8),
       stalledTimeoutMs: 5000,

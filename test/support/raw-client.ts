@@ -33,6 +33,8 @@ export interface RawClient {
 }
 
 export interface RawOptions {
+  /** Of the protocol; 4 if absent. */
+  readonly level?: 3 | 4 | 5
   /** Over WebSocket instead of TCP. */
   readonly webSocket?: boolean
   /** Whether QoS 1 messages are acknowledged as they come; true if absent. */
@@ -59,7 +61,7 @@ export async function openRaw(
     networkOf(stream).destroy()
     stream.destroy()
   })
-  const client = makeRawClient(stream, options.acknowledge ?? true)
+  const client = makeRawClient(stream, options)
   await once(stream, 'connect')
   return client
 }
@@ -69,9 +71,10 @@ function openWebSocket(server: TestServer, { query = '', headers = {} }: RawOpti
   return webSocketStream(url, ['mqtt'], { headers })
 }
 
-function makeRawClient(stream: Duplex, acknowledge: boolean): RawClient {
+function makeRawClient(stream: Duplex, { level = 4, acknowledge = true }: RawOptions): RawClient {
   const packets: Packet[] = []
-  const parser = mqtt.parser()
+  const protocol = { protocolVersion: level }
+  const parser = mqtt.parser(protocol)
   let isClosed = false
   parser.on('error', () => {})
   parser.on('packet', (packet) => {
@@ -94,7 +97,9 @@ function makeRawClient(stream: Duplex, acknowledge: boolean): RawClient {
     of,
     send(...given) {
       stream.write(
-        Buffer.concat(given.map((it) => (it instanceof Uint8Array ? it : mqtt.generate(it)))),
+        Buffer.concat(
+          given.map((it) => (it instanceof Uint8Array ? it : mqtt.generate(it, protocol))),
+        ),
       )
     },
     async wait(kind, count = 1) {
@@ -118,13 +123,14 @@ function networkOf(stream: Duplex): Duplex {
  * otherwise. */
 export async function connectPacket(
   server: TestServer,
-  { user, id }: { readonly user: string; readonly id: string },
+  device: { readonly user: string; readonly id: string } & Pick<RawOptions, 'level'>,
   fields: Partial<IConnectPacket> = {},
 ): Promise<IConnectPacket> {
+  const { user, id, level = 4 } = device
   return {
     cmd: 'connect',
-    protocolId: 'MQTT',
-    protocolVersion: 4,
+    protocolId: level === 3 ? 'MQIsdp' : 'MQTT',
+    protocolVersion: level,
     clientId: id,
     clean: false,
     keepalive: 0,

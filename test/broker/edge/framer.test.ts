@@ -39,7 +39,10 @@ t.test(
         })
       }
       assert.deepEqual(received, sent)
-      assert.deepEqual(received.flatMap(parseAll), parseAll(Buffer.concat(sent)))
+      assert.deepEqual(
+        received.flatMap((bytes) => parseAll(bytes)),
+        parseAll(Buffer.concat(sent)),
+      )
       assert.equal(framer.pending(), 0)
     })
     holds(t, property, 500)

@@ -12,6 +12,7 @@ import {
   stampPublish,
   writeAcknowledgement,
   writeConnack,
+  writeDisconnect,
   writePublish,
   writeSuback,
   writeUnsuback,
@@ -154,11 +155,26 @@ t.test('SUBACK of any number of codes is that of mqtt-packet', async (t) => {
   t.match(parseAll(writeSuback(7, many)), [{ cmd: 'suback', messageId: 7 }])
 })
 
+t.test('CONNACK and DISCONNECT of level 5 are those of mqtt-packet', async (t) => {
+  const properties = { sessionExpiryInterval: 60, reasonString: 'why', receiveMaximum: 7 }
+  const five = { protocolVersion: 5 } as const
+  const connack = mqtt.generate(
+    { cmd: 'connack', reasonCode: 0x87, sessionPresent: false, properties },
+    five,
+  )
+  const answer = { code: 0x87, present: false, properties }
+  t.same(parseAll(writeConnack(5, answer), 5), parseAll(connack, 5))
+  const end = { reasonString: 'why' }
+  const disconnect = mqtt.generate({ cmd: 'disconnect', reasonCode: 0x8e, properties: end }, five)
+  t.ok(writeDisconnect(0x8e, end).equals(disconnect))
+})
+
 t.test('CONNACK is that of mqtt-packet for every return code', async (t) => {
   for (const returnCode of [0, 1, 2, 3, 4, 5]) {
     for (const sessionPresent of returnCode === 0 ? [false, true] : [false]) {
       const expected = mqtt.generate({ cmd: 'connack', returnCode, sessionPresent })
-      t.ok(writeConnack(returnCode, sessionPresent).equals(expected), `code ${returnCode}`)
+      const answer = { code: returnCode, present: sessionPresent, properties: {} }
+      t.ok(writeConnack(4, answer).equals(expected), `code ${returnCode}`)
     }
   }
 })

@@ -45,6 +45,8 @@ const limits: BrokerLimits = {
   packetBytesMax: 4096,
   preConnectBytesMax: 1024,
   connectionsMax: 100,
+  keepAliveSecondsMax: 0,
+  sessionExpirySeconds: 1000,
   connectTimeoutMs: 5000,
   publishesInFlightMax: 8,
   stalledTimeoutMs: 30_000,

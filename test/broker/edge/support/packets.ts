@@ -64,8 +64,8 @@ export const anyPacket: fc.Arbitrary<Buffer> = fc
   .map((packet) => mqtt.generate(packet as mqtt.Packet))
 
 /** What mqtt-packet makes of bytes. */
-export function parseAll(bytes: Buffer): mqtt.Packet[] {
-  const parser = mqtt.parser({ protocolVersion: 4 })
+export function parseAll(bytes: Buffer, level: 4 | 5 = 4): mqtt.Packet[] {
+  const parser = mqtt.parser({ protocolVersion: level })
   const packets: mqtt.Packet[] = []
   parser.on('packet', (packet) => packets.push(packet))
   parser.on('error', (error) => {
