@@ -100,7 +100,7 @@ const settingsSchema = Type.Object(
     plainRetainedBytesMax: count(
       'bytes',
       [0, 256 * mebibyte, 65_536 * mebibyte],
-      'Most bytes of retained messages, payloads and topics.',
+      'Most bytes of retained messages: payloads, topics, and 256 for each level of these.',
     ),
     payloadBytesMax: count('bytes', [1, 65536, 16 * mebibyte], 'Largest payload of a message.'),
     packetBytesMax: count(

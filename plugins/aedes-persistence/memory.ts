@@ -1,5 +1,5 @@
-// What aedes keeps between connections, in memory: aedes' own in-memory persistence for
-// subscriptions and retained messages, with bounds, and message queues of ours. aedes' own ones
+// What aedes keeps between connections, in memory: subscriptions, retained messages and message
+// queues of ours, and of aedes' own in-memory persistence what is left, the wills. aedes' own queues
 // grow without bound, hold a message once for each overlapping filter, at the publisher's QoS,
 // forget that it was sent before, and let what is new overtake it.
 
@@ -8,8 +8,10 @@ import aedesPersistence from 'aedes-persistence'
 import type { Logger } from '../../protocol/logger.ts'
 import type { Incoming } from './incoming.ts'
 import { makeIncoming } from './incoming.ts'
-import type { RetainedLimits, RetainedPacket } from './retained.ts'
+import type { Retained, RetainedLimits } from './retained.ts'
 import { makeRetained } from './retained.ts'
+import type { Subscriber, Subscriptions } from './subscriptions.ts'
+import { makeSubscriptions } from './subscriptions.ts'
 
 export interface QueueLimits {
   /** Most messages that wait for one device. */
@@ -44,35 +46,8 @@ interface ClientRef {
   readonly id: string
 }
 
-interface PlainSubscription {
-  readonly clientId: string
-  readonly topic: string
-  readonly qos: Qos
-}
-
-/** The part of aedes' persistence that is used here. The types of aedes-persistence speak of
- * callbacks; without one, each method returns a promise. */
-interface MemoryPersistence {
-  subscriptionsByTopic(topic: string): Promise<PlainSubscription[]>
-  subscriptionsByClient(
-    client: ClientRef,
-  ): Promise<readonly { readonly topic: string; readonly qos: Qos }[]>
-  addSubscriptions(
-    client: ClientRef,
-    subscriptions: readonly { readonly topic: string; readonly qos: Qos }[],
-  ): Promise<void>
-  removeSubscriptions(client: ClientRef, topics: readonly string[]): Promise<void>
-  cleanSubscriptions(client: ClientRef): Promise<void>
-  /** Done when it returns. */
-  storeRetained(packet: RetainedPacket): Promise<void>
-  createRetainedStreamCombi(filters: readonly string[]): Readable
-}
-
 interface Queues {
-  outgoingEnqueueCombi(
-    subscriptions: readonly PlainSubscription[],
-    packet: QueuedPacket,
-  ): Promise<void>
+  outgoingEnqueueCombi(subscriptions: readonly Subscriber[], packet: QueuedPacket): Promise<void>
   outgoingUpdate(client: ClientRef, packet: QueuedPacket): Promise<void>
   outgoingClearMessageId(
     client: ClientRef,
@@ -82,9 +57,9 @@ interface Queues {
 }
 
 /** Its types do not say that the package is one function. */
-const memory = aedesPersistence as unknown as () => MemoryPersistence
+const memory = aedesPersistence as unknown as () => object
 
-export interface PlainPersistence extends MemoryPersistence, Queues, Incoming {
+export interface PlainPersistence extends Subscriptions, Retained, Queues, Incoming {
   /** A durable client is about to ask for its queue. */
   expect(clientId: string): void
   /** Whether the queue of a client is being sent: what is new joins it, so that it keeps its place
@@ -100,32 +75,29 @@ export function makePlainPersistence(
   limits: QueueLimits & RetainedLimits,
   logger: Logger,
 ): PlainPersistence {
-  const base = memory()
-  const findSubscriptions = base.subscriptionsByTopic.bind(base)
-  const storeRetained = base.storeRetained.bind(base)
-  const store = (packet: RetainedPacket) =>
-    void storeRetained({ ...packet, cmd: 'publish', retain: true } as RetainedPacket)
-  const retain = makeRetained({ limits, logger, store })
+  const retained = makeRetained(limits, logger)
+  const subscriptions = makeSubscriptions()
   const incoming = makeIncoming()
   const queues = new Map<string, Queue>()
   const drains = new Map<string, Drain>()
-  return Object.assign(base, makeQueues({ queues, drains, limits }), incoming, {
-    storeRetained: async (packet: RetainedPacket) => retain(packet),
-    subscriptionsByTopic: async (topic: string) => oneForEach(await findSubscriptions(topic)),
+  const lines = makeQueues({ queues, drains, limits })
+  return Object.assign(memory(), retained, subscriptions, lines, incoming, {
+    subscriptionsByTopic: async (topic: string) =>
+      oneForEach(await subscriptions.subscriptionsByTopic(topic)),
     expect: (id: string) => void drains.set(id, new Drain()),
     isDraining: (id: string) => drains.has(id),
     async forget(id: string) {
       queues.delete(id)
       drains.delete(id)
-      await base.cleanSubscriptions({ id })
+      await subscriptions.cleanSubscriptions({ id })
       await incoming.cleanIncoming({ id })
     },
   })
 }
 
 /** A client gets a message once, at the highest QoS of its filters that match [MQTT-3.3.5-1]. */
-function oneForEach(subscriptions: readonly PlainSubscription[]): PlainSubscription[] {
-  const highest = new Map<string, PlainSubscription>()
+function oneForEach(subscriptions: readonly Subscriber[]): Subscriber[] {
+  const highest = new Map<string, Subscriber>()
   for (const subscription of subscriptions) {
     const { clientId, qos } = subscription
     if (qos >= (highest.get(clientId)?.qos ?? 0)) highest.set(clientId, subscription)
@@ -140,7 +112,7 @@ interface QueuesParts {
 }
 
 function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
-  const enqueue = ({ clientId, qos }: PlainSubscription, packet: QueuedPacket) => {
+  const enqueue = ({ clientId, qos }: Subscriber, packet: QueuedPacket) => {
     const queue = queues.get(clientId) ?? { packets: [], bytes: 0 }
     const bytes = queue.bytes + bytesOf(packet)
     if (queue.packets.length >= limits.messagesMax || bytes > limits.bytesMax) return

@@ -1,12 +1,15 @@
-// The bounds on retained messages. Those of aedes have none, and one that is not kept is delivered
-// to who listens all the same.
+// Retained messages, by topic, with bounds. One that is not kept is delivered to who listens all
+// the same. aedes' own persistence has no bounds, looks at every message for every filter, and knows
+// no empty levels.
 
+import { Readable } from 'node:stream'
 import type { Logger } from '../../protocol/logger.ts'
+import { LevelTree, levelBytes } from './level-tree.ts'
 
 export interface RetainedLimits {
   /** Most retained messages. */
   readonly retainedMax: number
-  /** Most bytes of their payloads and topics. */
+  /** Most bytes of their payloads and topics, and of the levels of these. */
   readonly retainedBytesMax: number
 }
 
@@ -16,18 +19,26 @@ export interface RetainedPacket {
   readonly qos: 0 | 1 | 2
 }
 
-interface RetainedParts {
-  readonly limits: RetainedLimits
-  readonly logger: Logger
-  /** Keeps a message in place of the one before; without payload it only removes that. */
-  store(packet: RetainedPacket): void
+export interface Retained {
+  /** Keeps a message in place of the one before if there is room; or else, as what it replaces is
+   * outdated, its topic has none [MQTT-3.3.1-7]. One without payload only removes that
+   * [MQTT-3.3.1-10]. Done when it returns. */
+  storeRetained(packet: RetainedPacket): Promise<void>
+  /** The messages that match any of the filters, for each of these. */
+  createRetainedStreamCombi(filters: readonly string[]): Readable
 }
 
-/** Returns what takes a retained message: it is kept if there is room, or else, as what it replaces
- * is outdated, its topic has none [MQTT-3.3.1-7]. */
-export function makeRetained({ limits, logger, store }: RetainedParts) {
+interface Kept extends RetainedPacket {
+  readonly cmd: 'publish'
+  readonly retain: true
+  /** What it counts for. */
+  readonly bytes: number
+}
+
+export function makeRetained(limits: RetainedLimits, logger: Logger): Retained {
   const { retainedMax, retainedBytesMax } = limits
-  const sizes = new Map<string, number>()
+  const tree = new LevelTree<Kept>()
+  let count = 0
   let total = 0
   let hasWarned = false
 
@@ -37,20 +48,31 @@ export function makeRetained({ limits, logger, store }: RetainedParts) {
     logger.warn({ retainedMax, retainedBytesMax }, 'no room for another retained message')
   }
 
-  return (packet: RetainedPacket): void => {
-    const { topic, qos } = packet
-    const payload = ownCopy(packet.payload)
-    const size = payload.length + Buffer.byteLength(topic)
-    total -= sizes.get(topic) ?? 0
-    sizes.delete(topic)
-    const isFull = sizes.size >= retainedMax || total + size > retainedBytesMax
-    if (payload.length === 0 || isFull) {
-      if (payload.length > 0) warn()
-      return store({ topic, qos, payload: Buffer.alloc(0) })
-    }
-    sizes.set(topic, size)
-    total += size
-    store({ topic, qos, payload })
+  const remove = (topic: string) => {
+    const kept = tree.get(topic)
+    if (kept === undefined) return
+    tree.delete(topic)
+    count--
+    total -= kept.bytes
+  }
+
+  async function* matching(filters: readonly string[]) {
+    for (const filter of filters) yield* tree.ofTopicsFor(filter)
+  }
+
+  return {
+    async storeRetained({ topic, qos, payload: given }) {
+      remove(topic)
+      if (given.length === 0) return
+      const payload = ownCopy(given)
+      const levels = topic.split('/').length
+      const bytes = payload.length + Buffer.byteLength(topic) + levels * levelBytes
+      if (count >= retainedMax || total + bytes > retainedBytesMax) return warn()
+      tree.set(topic, { cmd: 'publish', topic, qos, payload, retain: true, bytes })
+      count++
+      total += bytes
+    },
+    createRetainedStreamCombi: (filters) => Readable.from(matching(filters)),
   }
 }
 

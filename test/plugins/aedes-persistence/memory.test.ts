@@ -2,9 +2,10 @@
 // retained messages with bounds; packet ids of half-finished QoS 2.
 
 import t from 'tap'
+import { levelBytes } from '../../../plugins/aedes-persistence/level-tree.ts'
 import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 
-const limits = { messagesMax: 3, bytesMax: 100, retainedMax: 3, retainedBytesMax: 100 }
+const limits = { messagesMax: 3, bytesMax: 100, retainedMax: 3, retainedBytesMax: 10_000 }
 const warnings: object[] = []
 const ignore = () => {}
 const warn = (context: object) => void warnings.push(context)
@@ -152,7 +153,7 @@ t.test('retained messages have a bound on their number, and the log tells once',
   const persistence = makePlainPersistence(limits, logger)
   for (const topic of ['t/1', 't/2', 't/3', 't/4', 't/5']) await retain(persistence, topic, 'old')
   t.same(await retained(persistence), ['t/1 old', 't/2 old', 't/3 old'])
-  t.same(warnings, [{ retainedMax: 3, retainedBytesMax: 100 }])
+  t.same(warnings, [{ retainedMax: 3, retainedBytesMax: 10_000 }])
   await retain(persistence, 't/2', 'new')
   await retain(persistence, 't/1', '')
   await retain(persistence, 't/1', '')
@@ -161,8 +162,9 @@ t.test('retained messages have a bound on their number, and the log tells once',
   t.same(await retained(persistence), ['t/2 new', 't/3 old', 't/4 now'])
 })
 
-t.test('retained messages have a bound on their bytes, topics included', async (t) => {
-  const persistence = makePlainPersistence(limits, logger)
+t.test('retained messages have a bound on bytes: payloads, topics, levels', async (t) => {
+  const retainedBytesMax = 2 * (50 + 2 * levelBytes)
+  const persistence = makePlainPersistence({ ...limits, retainedBytesMax }, logger)
   const large = 'x'.repeat(47)
   await retain(persistence, 't/1', large)
   await retain(persistence, 't/2', large)
