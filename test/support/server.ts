@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Logger } from 'pino'
 import { pino } from 'pino'
 import { startServer } from '../../cli/wire.ts'
 import { loadSettings } from '../../config/load.ts'
@@ -47,6 +48,7 @@ export function temporaryFolder(t: Owner): string {
 export async function startTestServer(
   t: Owner,
   flags: Readonly<Record<string, string>> = {},
+  logger: Logger = pino({ level: 'silent' }),
 ): Promise<TestServer> {
   const data = flags.data ?? temporaryFolder(t)
   const { settings } = loadSettings({
@@ -54,7 +56,7 @@ export async function startTestServer(
     environment: { PARLEY_ADMIN_TOKEN: adminToken },
     readFile: () => '{}',
   })
-  const server = await startServer(settings, pino({ level: 'silent' }))
+  const server = await startServer(settings, logger)
   t.teardown(() => server.close())
   const ports = { mqttPort: server.mqtt?.port ?? 0, httpPort: server.http?.port ?? 0 }
   return { ...ports, data, ...makeClient(ports.httpPort), close: () => server.close() }
