@@ -1,7 +1,7 @@
 // What aedes keeps between connections, in memory: subscriptions, retained messages and message
-// queues of ours, and of aedes' own in-memory persistence what is left, the wills. aedes' own queues
-// grow without bound, hold a message once for each overlapping filter, at the publisher's QoS,
-// forget that it was sent before, and let what is new overtake it.
+// queues of ours, and of aedes' own in-memory persistence what is left, the wills. aedes' own
+// queues grow without bound, hold a message once for each overlapping filter, at the publisher's
+// QoS, forget that it was sent before, and let what is new overtake it.
 
 import { Readable } from 'node:stream'
 import aedesPersistence from 'aedes-persistence'

@@ -1,6 +1,6 @@
 // Retained messages, by topic, with bounds. One that is not kept is delivered to who listens all
-// the same. aedes' own persistence has no bounds, looks at every message for every filter, and knows
-// no empty levels.
+// the same. aedes' own persistence has no bounds, looks at every message for every filter, and
+// knows no empty levels.
 
 import { Readable } from 'node:stream'
 import type { Logger } from '../../protocol/logger.ts'
