@@ -49,6 +49,8 @@ export function handleTrustedPacket(connection: Connection, frame: Frame): void 
 function handleTrustedConnect(connection: Connection, frame: Frame): void {
   const packet = readOrRefuse(connection, frame)
   if (packet === undefined) return
+  // aedes publishes and retains it as any other message.
+  if (packet.will !== undefined) demandTopic(packet.will.topic)
   const clientId = clientIdOf(packet, connection.context.randomId)
   if (clientId === undefined) return refuseClientId(connection)
   connection.state = 'connecting'
@@ -70,7 +72,11 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
 }
 
 function checkPublish(frame: Frame, level: Level): void {
-  const fault = publishTopicFault(readPublish(frame, level).topic)
+  demandTopic(readPublish(frame, level).topic)
+}
+
+function demandTopic(topic: string): void {
+  const fault = publishTopicFault(topic)
   if (fault !== undefined) throw new FatalPacket(fault)
 }
 

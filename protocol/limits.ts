@@ -7,7 +7,7 @@ export const idBytesMax = 128
 export const messageIdBytesMax = 128
 /** Longest topic, in UTF-8 bytes: a PUBLISH to a longer one ends the connection. */
 export const topicBytesMax = 1024
-/** Most levels of a plain topic: what matches them takes no more. */
+/** Most levels of a topic: what matches them takes no more. */
 export const topicLevelsMax = 100
 /** Most filters of plain topics a token opens, for publishing and for subscribing each. */
 export const grantedFiltersMax = 64

@@ -39,7 +39,7 @@ const plain: PublishTopic = { kind: 'plain' }
 export function parsePublishTopic(topic: string): PublishTopic {
   const reason = topic.startsWith('$') ? 'a topic that begins with $' : publishTopicFault(topic)
   if (reason !== undefined) return { kind: 'malformed', reason }
-  if (topic.startsWith('t/')) return parsePlainTopic(topic)
+  if (topic.startsWith('t/')) return plain
   const levels = topic.split('/')
   const [root, name, leaf] = levels
   if (levels.length !== 3 || name === undefined || leaf === undefined || !isId(name)) return other
@@ -48,11 +48,6 @@ export function parsePublishTopic(topic: string): PublishTopic {
   if (root === 'u') return { kind: 'direct', peer: name, leaf }
   if (root === 'g') return { kind: 'group', group: name, leaf }
   return other
-}
-
-function parsePlainTopic(topic: string): PublishTopic {
-  if (topic.split('/').length <= topicLevelsMax) return plain
-  return { kind: 'malformed', reason: `a topic of more than ${topicLevelsMax} levels` }
 }
 
 function isPublishLeaf(leaf: string): leaf is PublishLeaf {
@@ -67,6 +62,9 @@ export function publishTopicFault(topic: string): string | undefined {
   }
   if (topic.includes('+') || topic.includes('#')) return 'a wildcard in the topic of a PUBLISH'
   if (topic.includes('\0')) return 'a NUL in the topic'
+  if (topic.length >= topicLevelsMax && topic.split('/').length > topicLevelsMax) {
+    return `a topic of more than ${topicLevelsMax} levels`
+  }
   return undefined
 }
 

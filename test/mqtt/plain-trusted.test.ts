@@ -138,6 +138,26 @@ t.test('what breaks the protocol ends the connection', async (t) => {
   }
 })
 
+t.test(
+  'topics and wills of more levels than can be matched are refused, and harm nobody',
+  async (t) => {
+    const witness = await join(t, 'levels-witness')
+    const most = `${'/'.repeat(98)}levels`
+    await subscribe(witness, most)
+    const publisher = await join(t, 'levels')
+    publisher.send(publishPacket(most, 'most', 1))
+    t.match(await witness.wait('publish'), [{ topic: most }])
+    publisher.send({ ...publishPacket(`/${most}/`, 'too many', 2), retain: true })
+    await publisher.closed()
+    const will = { topic: `/${most}/`, payload: Buffer.from('x'), qos: 1 as const, retain: true }
+    const mourner = await openRaw(t, server, {})
+    const connect = { cmd: 'connect', clientId: 'levels-will', will } as const
+    mourner.send({ ...connect, protocolId: 'MQTT', protocolVersion: 4, clean: true })
+    await mourner.closed()
+    t.same(await subscribe(witness, '/#'), [2], 'what is retained is still looked through')
+  },
+)
+
 t.test('a retained message and what follows in its segment both come, once', async (t) => {
   const [alice, bob] = [await join(t, 'keeper'), await join(t, 'hearer')]
   await subscribe(bob, 'seg/#', 'seg/+')
