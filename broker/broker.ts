@@ -6,25 +6,27 @@ import type { Server as TcpServer } from 'node:net'
 import type { Clock } from '../protocol/clock.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
+import { makeAdmission } from './admission.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
 import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
-import type { Admit } from './listen.ts'
-import { attachWebSocket, listenTcp, portOf } from './listen.ts'
+import type { Reception, Visitor } from './listen.ts'
+import { listenTcp, portOf } from './listen.ts'
 import type { PlainPersistence } from './plain.ts'
 import { makePlainLane } from './plain.ts'
 import { makeRetransmissions } from './retransmissions.ts'
 import { makeTimekeeper } from './timekeeper.ts'
 import { handleTrustedPacket } from './trusted.ts'
+import { attachWebSocket } from './web-socket-door.ts'
 
 export interface Broker {
   /** Accepts MQTT over TCP; resolves with the port. Rejects when the port cannot be had. */
   listen(address: { readonly host: string; readonly port: number }): Promise<number>
   /** Accepts MQTT over WebSocket at `/mqtt` of this server. */
   attach(server: HttpServer): void
-  /** Takes in a client that came through another door; false when there is no room. */
-  admit: Admit
+  /** Where other doors may lead to. */
+  readonly reception: Reception
   connections(): number
   /** How many of them aedes knows of. */
   plainClients(): number
@@ -57,44 +59,33 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const connections = new Set<Connection>()
   const timekeeper = makeTimekeeper(connections, limits, clock)
   const servers: TcpServer[] = []
-  let accepting = true
+  const admission = makeAdmission(limits, parts)
 
-  let isFull = false
-  const admit: Admit = ({ socket, peer, offeredToken, accepted }) => {
-    if (!accepting || connections.size >= limits.connectionsMax) {
-      // Once, until there is room: whoever fills the house should not fill the disk as well.
-      if (!isFull) logger.warn({ connections: connections.size }, 'no room for connections')
-      isFull = true
-      return false
-    }
-    isFull = false
+  const receive = ({ address, socket, ...visitor }: Visitor) => {
     const { round } = timekeeper
-    const connection = new Connection({
-      context,
-      socket,
-      peer,
-      offeredToken,
-      handle: parts.isTrusted ? handleTrustedPacket : handlePacket,
-      accepted,
-      round,
-    })
+    const handle = parts.isTrusted ? handleTrustedPacket : handlePacket
+    const connection = new Connection({ ...visitor, context, socket, handle, round })
+    admission.entered(address)
     connections.add(connection)
-    socket.once('close', () => connections.delete(connection))
-    return true
+    socket.once('close', () => {
+      connections.delete(connection)
+      admission.left(address)
+    })
   }
+  const reception: Reception = { knock: admission.knock, receive }
 
   return {
     async listen(address) {
-      const server = await listenTcp(admit, address)
+      const server = await listenTcp(reception, address)
       servers.push(server)
       return portOf(server)
     },
-    attach: (server) => attachWebSocket(server, admit, limits),
-    admit,
+    attach: (server) => attachWebSocket(server, reception, limits),
+    reception,
     connections: () => connections.size,
     plainClients: () => plain.clients(),
     async close(drainMs) {
-      accepting = false
+      admission.stop()
       for (const server of servers) server.close()
       for (const connection of connections) connection.hold('shutdown')
       await within(drainMs, Promise.all([log.drained(), releases.drained()]))

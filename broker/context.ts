@@ -8,6 +8,7 @@ import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
 import type { Receipts } from '../services/receipts/receipts.ts'
+import type { AdmissionLimits } from './admission.ts'
 import type { Postman } from './edge/outbox.ts'
 import type { PlainLane } from './plain.ts'
 import type { Retransmissions } from './retransmissions.ts'
@@ -20,14 +21,13 @@ export interface Identity {
   readonly topics: TopicGrants
 }
 
-export interface BrokerLimits {
+export interface BrokerLimits extends AdmissionLimits {
   /** Largest payload of a chat message, bytes; above it the message is refused and explained. */
   readonly payloadBytesMax: number
   /** Largest packet, bytes; above it the connection ends. */
   readonly packetBytesMax: number
   /** The same before the client is connected. */
   readonly preConnectBytesMax: number
-  readonly connectionsMax: number
   /** Longest silence that a client of level 5 may wish to keep, s; 0 for any. */
   readonly keepAliveSecondsMax: number
   /** Longest time a session lasts after its device has gone, s. */
@@ -40,6 +40,8 @@ export interface BrokerLimits {
   readonly stalledTimeoutMs: number
   /** Most bytes a device may leave untaken before messages of plain topics are lost to it. */
   readonly windowBytesMax: number
+  /** Origins whose pages may connect over WebSocket; empty for all. */
+  readonly allowedOrigins: readonly string[]
 }
 
 export interface BrokerContext {

@@ -26,6 +26,7 @@ import { makeEngine } from '../services/delivery/engine.ts'
 import { makeFollow } from '../services/delivery/follow.ts'
 import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
+import { limitSockets } from '../services/http/sockets.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
 import { makeReleases } from '../services/log/releases.ts'
@@ -50,6 +51,8 @@ type Closing = (() => Promise<void> | void)[]
 const healthCheckMs = 2000
 /** HTTP connections there is room for when WebSockets take all that the broker allows. */
 const requestSocketsMax = 500
+/** The same of one address. */
+const requestSocketsPerAddressMax = 100
 const rateLimits = { register: 10, token: 30 }
 
 /** Starts every role of the settings in this process. Rejects, with everything closed again, when
@@ -224,6 +227,10 @@ type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>
 async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
   const { settings, closing } = foundation
   const door = settings.roles.includes('api') ? await makeApi(foundation) : makeBareServer()
+  limitSockets(door.server, {
+    socketsPerAddressMax: settings.connectionsPerAddressMax + requestSocketsPerAddressMax,
+    limitsExempt: settings.limitsExempt,
+  })
   closing.push(() => door.close())
   return door
 }

@@ -3,6 +3,7 @@
 
 import { Value } from 'typebox/value'
 import { isPlainFilter } from '../protocol/filters.ts'
+import { isNetwork } from '../protocol/networks.ts'
 import { fromEnvironment } from './environment.ts'
 import { isPrivateHost } from './hosts.ts'
 import type { SettingDescription, SettingKey, Settings } from './schema.ts'
@@ -134,6 +135,7 @@ function fromText(setting: SettingDescription, value: unknown): unknown {
 function listOf(setting: SettingDescription, value: unknown): unknown {
   if (!setting.isList || typeof value !== 'string') return value
   if (value.trim() === setting.shownDefault) return setting.default
+  if (value.trim() === 'none') return []
   return value.split(',').map((item) => item.trim())
 }
 
@@ -169,7 +171,7 @@ function contradictions(settings: Settings): string[] {
     mqttPort > 0 && mqttPort === httpPort && settings.roles?.includes('broker'),
     `mqttPort and httpPort must differ, both are ${mqttPort}`,
   )
-  problems.push(...openness(settings))
+  problems.push(...openness(settings), ...badItems(settings))
   return problems
 }
 
@@ -197,12 +199,33 @@ function openness(settings: Settings): string[] {
   ]
 }
 
+/** Items of lists that are not what the list is of. */
+function badItems({ limitsExempt = [], allowedOrigins = [] }: Settings): string[] {
+  const networks = limitsExempt.filter((item) => !isNetwork(item))
+  const origins = allowedOrigins.filter((item) => !isOrigin(item))
+  const refuse = (key: SettingKey, items: readonly string[]) =>
+    items.map((item) => {
+      return `${key} must be ${findSetting(key)?.expectation}, not ${JSON.stringify(item)}`
+    })
+  return [...refuse('limitsExempt', networks), ...refuse('allowedOrigins', origins)]
+}
+
+/** As browsers write it in the header `Origin` (RFC 6454, section 6.2), and web views with schemes
+ * of their own. */
+function isOrigin(text: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text) || !URL.canParse(text)) return false
+  const { origin } = new URL(text)
+  return origin === 'null' || origin === text
+}
+
 function freeze(resolved: Readonly<Record<string, unknown>>): Settings {
-  const { adminToken, roles, openTopics } = resolved
+  const { adminToken } = resolved
+  const lists = Object.entries(resolved).filter(([, value]) => Array.isArray(value))
   const frozen = {
     ...resolved,
-    roles: Object.freeze([...(roles as string[])]),
-    openTopics: Object.freeze([...(openTopics as string[])]),
+    ...Object.fromEntries(
+      lists.map(([key, list]) => [key, Object.freeze([...(list as string[])])]),
+    ),
     adminToken: typeof adminToken === 'string' ? new Secret(adminToken) : undefined,
   }
   return Object.freeze(frozen) as unknown as Settings

@@ -114,6 +114,47 @@ const settingsSchema = Type.Object(
       'Most bytes taken from a connection before its CONNECT is accepted.',
     ),
     connectionsMax: count('connections', [1, 10_000, 1_000_000], 'Most connections at a time.'),
+    connectionsPerAddressMax: count(
+      'connections',
+      [1, 1000, 1_000_000],
+      'Most connections of one address; of IPv6, of one /64. Many phones may share one.',
+    ),
+    connectsPerAddressPerSecond: count(
+      'connections per second',
+      [1, 50, 1_000_000],
+      'How many new connections one address may make each second, once its burst is used up.',
+    ),
+    connectsPerAddressBurst: count(
+      'connections',
+      [1, 500, 1_000_000],
+      'How many new connections one address may make at once.',
+    ),
+    connectsPerSecond: count(
+      'connections per second',
+      [1, 1000, 1_000_000],
+      'How many new connections all addresses may make each second, once the burst is used up.',
+    ),
+    connectsBurst: count(
+      'connections',
+      [1, 5000, 1_000_000],
+      'How many new connections all addresses may make at once.',
+    ),
+    limitsExempt: Type.Array(Type.String(), {
+      uniqueItems: true,
+      default: ['127.0.0.0/8', '::1'],
+      expected: 'a list of addresses or networks, as 10.0.0.0/8, or none',
+      description:
+        'Networks, separated by commas, to which of the limits on connections only ' +
+        'connectionsMax applies.',
+    }),
+    allowedOrigins: Type.Array(Type.String(), {
+      uniqueItems: true,
+      default: [],
+      expected: 'a list of origins, as https://chat.example, or none',
+      description:
+        'Origins whose pages may connect over WebSocket, separated by commas; none: all may. ' +
+        'Clients that are not in a browser send no origin, and may.',
+    }),
     connectTimeoutMs: count(
       'ms',
       [100, 10_000, hour],
@@ -265,7 +306,8 @@ function describe(key: SettingKey, schema: TSchema): SettingDescription {
 
 function showDefault({ items, default: standard }: Annotated): string {
   if (standard === undefined) return '-'
-  if (items !== undefined) return items.enum === undefined ? 'none' : 'all'
+  if (items?.enum !== undefined) return 'all'
+  if (Array.isArray(standard)) return standard.length === 0 ? 'none' : standard.join(',')
   return String(standard)
 }
 

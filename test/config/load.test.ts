@@ -198,3 +198,24 @@ t.test('variables that are empty or belong to something else are left alone', as
   t.equal(load({ environment }).settings.host, '127.0.0.1')
   t.same(problemsOf({ environment: { PARLEY_PORT: '1883' } }), ['PARLEY_PORT is not a setting'])
 })
+
+t.test('lists of networks and of origins hold nothing else, and may be empty', async (t) => {
+  const { settings } = load({
+    flags: { limitsExempt: '10.0.0.0/8, 2001:db8::/32', allowedOrigins: 'https://chat.example' },
+  })
+  t.same(settings.limitsExempt, ['10.0.0.0/8', '2001:db8::/32'])
+  t.same(settings.allowedOrigins, ['https://chat.example'])
+  t.same(load({}).settings.limitsExempt, ['127.0.0.0/8', '::1'])
+  t.same(load({ flags: { limitsExempt: 'none' } }).settings.limitsExempt, [])
+  for (const limitsExempt of ['localhost', '10.0.0.0/33', '10.0.0.0/8,', 'all']) {
+    t.match(problemsOf({ flags: { limitsExempt } }), [/^limitsExempt must be a list of addresses/])
+  }
+  for (const allowedOrigins of ['*', 'chat.example', 'https://a/', 'https://A', 'https://a:443']) {
+    t.match(problemsOf({ flags: { allowedOrigins } }), [
+      /^allowedOrigins must be a list of origins/,
+    ])
+  }
+  for (const origin of ['http://localhost:3000', 'capacitor://localhost', 'https://[::1]:8443']) {
+    t.same(load({ flags: { allowedOrigins: origin } }).settings.allowedOrigins, [origin])
+  }
+})

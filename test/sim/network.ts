@@ -35,10 +35,13 @@ export function makeNetwork(parts: NetworkParts): Network {
     open(device, events, server) {
       const line = makeLine(events, { highWaterMark: random.choose(64, 256, 16_384) })
       const { socket } = line
-      if (!server.admit({ socket, peer: device, offeredToken: undefined, accepted: () => {} })) {
+      const { reception } = server
+      if (reception.knock(device) !== undefined) {
         line.orphan()
         return undefined
       }
+      const peer = { address: device, peer: device }
+      reception.receive({ ...peer, socket, offeredToken: undefined, accepted: () => {} })
       lines.set(line, device)
       socket.once('close', () => lines.delete(line))
       return line

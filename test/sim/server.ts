@@ -40,7 +40,7 @@ export interface ServerParts {
 }
 
 export interface Server {
-  readonly admit: Broker['admit']
+  readonly reception: Broker['reception']
   readonly conversations: Conversations
   /** Stops in the order of the composition root. */
   close(): Promise<void>
@@ -89,7 +89,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     ),
   })
   return {
-    admit: broker.admit,
+    reception: broker.reception,
     conversations,
     async close() {
       await broker.close(drainMs)

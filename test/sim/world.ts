@@ -1,6 +1,7 @@
 // The world of a history: the store, the processes of the server over it, the devices with the
 // network between, and the checker that watches. It can do things; what and when, the history says.
 
+import { noAddressLimits } from '../support/no-address-limits.ts'
 import type { DeliveryChecker } from './delivery-checker.ts'
 import { makeDeliveryChecker } from './delivery-checker.ts'
 import { Device } from './device.ts'
@@ -127,6 +128,7 @@ function chooseOptions(random: Random): ServerOptions {
       connectionsMax: 100,
       keepAliveSecondsMax: 0,
       sessionExpirySeconds: 1000,
+      ...noAddressLimits,
       connectTimeoutMs: 3000,
       publishesInFlightMax: random.choose(1, 2, 8),
       stalledTimeoutMs: 5000,

@@ -18,6 +18,7 @@ import type { LogStore } from '../../../services/log/ports.ts'
 import { makeReleases } from '../../../services/log/releases.ts'
 import { makeQuietLogger, makeWorld, type World } from '../../services/delivery/support/devices.ts'
 import { portsOf } from '../../services/delivery/support/memory-ports.ts'
+import { noAddressLimits } from '../../support/no-address-limits.ts'
 import { noReceipts } from '../../support/no-receipts.ts'
 import { until } from '../../support/until.ts'
 
@@ -47,6 +48,7 @@ const limits: BrokerLimits = {
   connectionsMax: 100,
   keepAliveSecondsMax: 0,
   sessionExpirySeconds: 1000,
+  ...noAddressLimits,
   connectTimeoutMs: 5000,
   publishesInFlightMax: 8,
   stalledTimeoutMs: 30_000,

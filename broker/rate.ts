@@ -1,0 +1,30 @@
+// How often something may happen: so many times a second, and so many at once after a pause (a
+// token bucket). What it means to be too early is for who asks.
+
+/** `burst` is 1 or more. */
+export interface Rate {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+/** What is left of a burst, and when that was counted. */
+export interface Bucket {
+  left: number
+  at: number
+}
+
+/** A bucket from which nothing was taken. */
+export function fullBucket({ burst }: Rate, now: number): Bucket {
+  return { left: burst, at: now }
+}
+
+/** Takes one, if there is one; `now` in ms. A clock that goes back gives nothing, and takes nothing
+ * away. */
+export function takeOne(bucket: Bucket, { perSecond, burst }: Rate, now: number): boolean {
+  const elapsedMs = Math.max(0, now - bucket.at)
+  bucket.left = Math.min(burst, bucket.left + (elapsedMs * perSecond) / 1000)
+  bucket.at = now
+  if (bucket.left < 1) return false
+  bucket.left--
+  return true
+}
