@@ -42,6 +42,8 @@ export interface BrokerLimits extends AdmissionLimits {
   readonly windowBytesMax: number
   /** Origins whose pages may connect over WebSocket; empty for all. */
   readonly allowedOrigins: readonly string[]
+  /** How long a WebSocket may be silent before it is pinged, and then until it is cut, ms. */
+  readonly webSocketPingMs: number
 }
 
 export interface BrokerContext {

@@ -5,6 +5,7 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { makeHeartbeat } from './edge/heartbeat.ts'
 import { WebSocketStream } from './edge/web-socket-stream.ts'
 import type { PeerOf, Reception } from './listen.ts'
 import { peerOf } from './listen.ts'
@@ -15,6 +16,9 @@ interface WebSocketOptions {
   readonly preConnectBytesMax: number
   /** Origins whose pages may connect; empty for all. Who sends no origin is no page. */
   readonly allowedOrigins: readonly string[]
+  /** How long a client may be silent before it is pinged, and then until it is cut, ms; 0 for any
+   * time. */
+  readonly webSocketPingMs: number
   readonly peerOf?: PeerOf
 }
 
@@ -29,10 +33,13 @@ export function attachWebSocket(
   reception: Reception,
   options: WebSocketOptions,
 ): void {
-  const { packetBytesMax, preConnectBytesMax } = options
+  const { packetBytesMax, preConnectBytesMax, webSocketPingMs } = options
+  const heartbeat = webSocketPingMs > 0 ? makeHeartbeat(webSocketPingMs) : undefined
+  server.once('close', () => heartbeat?.close())
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
+    autoPong: false,
     perMessageDeflate: false,
     // Several packets may share a frame; a frame's bound is the joined write of a client.
     maxPayload: packetBytesMax * 2,
@@ -51,6 +58,7 @@ export function attachWebSocket(
     socket.setNoDelay(true)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const stream = new WebSocketStream(webSocket, { socket, preConnectBytesMax })
+      heartbeat?.watch(stream)
       reception.receive({ ...peer, socket: stream, offeredToken, accepted: () => stream.trust() })
     })
   })

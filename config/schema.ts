@@ -155,6 +155,12 @@ const settingsSchema = Type.Object(
         'Origins whose pages may connect over WebSocket, separated by commas; none: all may. ' +
         'Clients that are not in a browser send no origin, and may.',
     }),
+    webSocketPingMs: count(
+      'ms',
+      [0, 30_000, hour],
+      'After how long a silence a WebSocket is pinged; it is cut when nothing comes for as long ' +
+        'again. 0: never.',
+    ),
     connectTimeoutMs: count(
       'ms',
       [100, 10_000, hour],

@@ -33,15 +33,26 @@ interface Door {
 
 interface DoorOptions extends Partial<Reception> {
   readonly allowedOrigins?: readonly string[]
+  readonly webSocketPingMs?: number
 }
 
 /** Opens a door behind which nobody waits. */
 async function open(
   t: Pick<Test, 'teardown'>,
-  { knock = () => undefined, receive = () => {}, allowedOrigins = [] }: DoorOptions = {},
+  {
+    knock = () => undefined,
+    receive = () => {},
+    allowedOrigins = [],
+    webSocketPingMs = 0,
+  }: DoorOptions = {},
 ): Promise<Door> {
   const server = createServer()
-  const options = { packetBytesMax: 1000, preConnectBytesMax: 1000, allowedOrigins }
+  const options = {
+    packetBytesMax: 1000,
+    preConnectBytesMax: 1000,
+    allowedOrigins,
+    webSocketPingMs,
+  }
   attachWebSocket(server, { knock, receive }, options)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

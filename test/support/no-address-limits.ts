@@ -10,4 +10,5 @@ export const noAddressLimits = {
   connectsBurst: Number.POSITIVE_INFINITY,
   limitsExempt: [],
   allowedOrigins: [],
+  webSocketPingMs: 0,
 } satisfies Partial<BrokerLimits>
