@@ -21,8 +21,8 @@ export interface Heartbeat {
 /** Pulses that make up the time of a silence. */
 const pulsesOfSilence = 2
 
-/** Makes a heartbeat that pings who was silent for `pingMs` (up to half as long again), and cuts who
- * then says nothing for as long. */
+/** Makes a heartbeat that pings who was silent for `pingMs` (up to half as long again), and cuts
+ * who then says nothing for as long. */
 export function makeHeartbeat(pingMs: number): Heartbeat {
   const watched = new Map<Pinged, { heard: number; silentPulses: number }>()
   const timer = setInterval(() => {

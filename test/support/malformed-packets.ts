@@ -5,7 +5,7 @@ import type { Level } from '../../broker/edge/reader.ts'
 /** What is wrong with a packet, at which level, and what it is as bytes. */
 type Malformed = readonly [what: string, level: Level, packet: string]
 
-/** A packet from its first byte on, in hexadecimal digits and text in quotes, without its length. */
+/** A packet, given in hexadecimal digits and text in quotes, without its length. */
 export function toBytes(packet: string): Buffer {
   const parts = packet.match(/'[^']*'|[0-9a-f]{2}/g) ?? []
   const body = parts.map((part) =>
