@@ -2,14 +2,12 @@
 // see aedes.js, lib/client.js and lib/qos-packet.js of aedes 1.2.
 
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
-import { covers } from '../protocol/filters.ts'
-import { packetIdMax } from '../services/delivery/window.ts'
+import type { PacketIds } from './packet-ids.ts'
+import type { PlainClient } from './plain-client.ts'
 
 type Deliver = (packet: AedesPublishPacket, done: () => void) => void
 
 interface AedesClient extends Client {
-  /** Filters with what was granted. */
-  readonly subscriptions: Readonly<Record<string, { readonly qos: 0 | 1 | 2 }>>
   /** The packet id of the next message to the client. */
   _nextId: number
   deliver0: Deliver
@@ -22,19 +20,13 @@ interface AedesInternals {
   publish(packet: AedesPublishPacket, ...rest: unknown[]): void
 }
 
-const idMax = 65_535
-
-/** Keeps the packet ids of a client above those of chat. Returns what tells the next one. */
-export function numberFrom(client: Client, first: number): { next(): number } {
-  let next = first
+/** Makes a client number its messages by these ids. */
+export function numberBy(client: Client, ids: PacketIds): void {
   Object.defineProperty(client, '_nextId', {
-    get: () => next,
-    // aedes begins anew with 1.
-    set: (id: number) => {
-      next = id > packetIdMax && id <= idMax ? id : packetIdMax + 1
-    },
+    get: () => ids.next(),
+    // aedes has used the one, and says which it would use next.
+    set: () => void ids.take(),
   })
-  return { next: () => next }
 }
 
 /** Retains a message before it is delivered, and at once: in aedes what follows in the same turn
@@ -49,38 +41,40 @@ export function retainAtOnce(aedes: Aedes, retain: (packet: AedesPublishPacket) 
   }
 }
 
+/** Keeps a message that is on its way to a client until it is answered. */
+type KeepSent = (client: Client, packet: AedesPublishPacket) => void
+
 /** Of several filters that match a message, aedes delivers by the first it finds. Here each
- * delivers at the publisher's QoS, and `grantedQos` lowers it [MQTT-3.3.5-1]. aedes tells a message
- * that came by another filter by its counter, and would drop one that a later one has overtaken;
- * but it goes through all filters in one turn, so that only the last message can come again. */
-export function deliverOnceAtHighestQos(client: Client): void {
+ * delivers, once, at the lower of the publisher's QoS and the highest granted [MQTT-3.3.5-1,
+ * MQTT-3.8.4-6]. aedes tells a message that came by another filter by its counter, and would drop
+ * one that a later one has overtaken; but it goes through all filters in one turn, so that only the
+ * last message can come again.
+ *
+ * aedes forgets a retained message once it is written; here a durable client is sent it again as
+ * any other [MQTT-4.4.0-1]. */
+export function deliverOnceAtHighestQos(
+  client: Client,
+  { granted, ids }: PlainClient,
+  keepSent: KeepSent,
+): void {
   const internal = client as AedesClient
   const { deliver0, deliverQoS } = internal
   let last: number | undefined
   const deliver: Deliver = (packet, done) => {
     const { brokerId, brokerCounter } = packet
+    packet.qos = Math.min(packet.qos, granted.qosOf(packet.topic)) as 0 | 1 | 2
     // A retained message for a new subscription has no broker.
     if (brokerId) {
       if (brokerCounter === last) return void setImmediate(done)
       last = brokerCounter
       internal.duplicates[brokerId] = 0
+    } else if (packet.qos > 0 && !client.clean && !ids.isFull()) {
+      packet.messageId = ids.take()
+      keepSent(client, packet)
     }
     if (packet.qos === 0) deliver0(packet, done)
     else deliverQoS(packet, done)
   }
   internal.deliver0 = deliver
   internal.deliverQoS = deliver
-}
-
-/** The QoS at which the client gets a message: not above the publisher's and the highest granted
- * [MQTT-3.8.4-6]. */
-export function grantedQos(client: Client, packet: AedesPublishPacket): 0 | 1 | 2 {
-  const { subscriptions } = client as AedesClient
-  let highest: 0 | 1 | 2 | undefined
-  for (const filter in subscriptions) {
-    const qos = subscriptions[filter]?.qos ?? 0
-    if (qos > (highest ?? -1) && covers(filter, packet.topic)) highest = qos
-  }
-  // What waits from before an UNSUBSCRIBE was granted then.
-  return highest === undefined || highest > packet.qos ? packet.qos : highest
 }

@@ -6,7 +6,9 @@ import mqtt from 'mqtt-packet'
 import { AedesStream } from './edge/aedes-stream.ts'
 import type { Will } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
-import { packetType } from './edge/packets.ts'
+import { packetType, writeConnack } from './edge/packets.ts'
+import { GrantedFilters } from './granted-filters.ts'
+import { PacketIds } from './packet-ids.ts'
 
 /** A filter with its granted QoS. */
 interface PlainSubscription {
@@ -21,9 +23,10 @@ export interface Introduction {
   readonly will?: Will | undefined
   /** What the device is known to be subscribed to, also if aedes has forgotten it. */
   readonly subscriptions: readonly PlainSubscription[]
-  /** Whether aedes' answers to CONNECT, SUBSCRIBE and UNSUBSCRIBE go to the device, and its packet
-   * ids are from the whole range. */
-  readonly isVerbatim: boolean
+  /** The first of the packet ids that messages to the device have. */
+  readonly firstId: number
+  /** Whether aedes' answer to CONNECT goes to the device, and aedes knows its subscriptions. */
+  readonly isAlone: boolean
   mayPublish(topic: string): boolean
   /** Whether the device may subscribe to the filter, or hear of the topic. */
   maySubscribe(filter: string): boolean
@@ -40,8 +43,8 @@ export interface PlainLink {
   wanted(): void
   /** Bytes written that the socket has not taken yet. */
   unsentBytes(): number
-  /** Ends the connection at once: the device reads too slowly. */
-  cut(): void
+  /** Ends the connection at once. */
+  cut(reason: string): void
 }
 
 interface PlainClientOptions {
@@ -62,6 +65,10 @@ export class PlainClient {
   /** Resolves when aedes has let go of the client. */
   readonly gone: Promise<void>
   isReady = false
+  /** Whether there is a session that goes on [MQTT-3.2.2-2]. */
+  isPresent = false
+  readonly granted = new GrantedFilters()
+  readonly ids: PacketIds
   readonly #unsentBytesMax: number
   /** The packet that made the introduction necessary; nothing more is read until `ready`. */
   readonly #early: Buffer[] = []
@@ -75,6 +82,7 @@ export class PlainClient {
     const { unsentBytesMax, isDraining } = options
     this.introduction = introduction
     this.link = link
+    this.ids = new PacketIds(introduction.firstId)
     this.#unsentBytesMax = unsentBytesMax
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve
@@ -116,7 +124,7 @@ export class PlainClient {
   connected(): void {
     if (this.isReady) return
     this.isReady = true
-    for (const packet of this.#early.splice(0)) this.stream.give(packet)
+    for (const packet of this.#early.splice(0)) this.#pass(packet)
     this.#becomeReady()
   }
 
@@ -129,9 +137,17 @@ export class PlainClient {
   /** Gives a packet of the device to aedes, once it is ready: sooner it would be lost if the device
    * left meanwhile. False when aedes has enough for now. */
   give(packet: Buffer): boolean {
-    if (this.isReady) return this.stream.give(packet)
+    if (this.isReady) return this.#pass(packet)
     this.#early.push(packet)
     return true
+  }
+
+  #pass(packet: Buffer): boolean {
+    const type = (packet[0] as number) >> 4
+    if (type === packetType.puback || type === packetType.pubcomp) {
+      this.ids.release(packet.readUInt16BE(2))
+    }
+    return this.stream.give(packet)
   }
 
   /** SUBSCRIBE or UNSUBSCRIBE, one at a time; resolves when aedes has answered, or has closed. */
@@ -154,22 +170,31 @@ export class PlainClient {
     else void this.ready.then(leave)
   }
 
-  /** Whether a message may go to the device now. One who reads too slowly loses messages of QoS 0;
-   * at a higher QoS it is cut, and a durable one finds them in its queue. Publishers do not wait:
-   * aedes does only while it sends what was retained or queued, as fast as it is taken. */
+  /** Whether a new message may go to the device now. One who reads too slowly loses messages of
+   * QoS 0; at a higher QoS it is cut, and a durable one finds them in its queue. Publishers do not
+   * wait: aedes does only while it sends what was retained or queued, as fast as it is taken. */
   hasRoomFor(qos: number): boolean {
     if (qos === 0 && this.stream.isHeld()) return false
     if (this.link.unsentBytes() + this.stream.writableLength < this.#unsentBytesMax) return true
-    if (qos > 0) this.link.cut()
+    if (qos > 0) this.link.cut('the client reads plain topics too slowly')
     return qos > 0
+  }
+
+  /** Whether there is a packet id for a new message; a device that leaves all of them unanswered is
+   * cut. */
+  hasIdFor(qos: number): boolean {
+    if (qos === 0 || !this.ids.isFull()) return true
+    this.link.cut('the client acknowledges nothing')
+    return false
   }
 
   #heard({ header, buffer, first, end }: Frame): void {
     const type = header >> 4
     this.#isRetained = type === packetType.publish && (header & 1) === 1
-    if (!this.introduction.isVerbatim) {
-      if (type === packetType.connack) return
-      if (type === packetType.suback || type === packetType.unsuback) return this.#answered()
+    if (type === packetType.suback || type === packetType.unsuback) return this.#answered()
+    if (type === packetType.connack) {
+      if (this.introduction.isAlone) this.link.write(writeConnack(0, this.isPresent))
+      return
     }
     this.link.write(Buffer.from(buffer.subarray(first, end)))
   }

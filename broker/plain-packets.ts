@@ -27,7 +27,8 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
     clean: !durable,
     will,
     subscriptions: subscriptions.plain(),
-    isVerbatim: false,
+    firstId: packetIdMax + 1,
+    isAlone: false,
     mayPublish: (topic) => plainAccess.mayPublish(identity.topics, topic),
     maySubscribe: (filter) => plainAccess.maySubscribe(identity.topics, filter),
   })
@@ -41,7 +42,7 @@ export function introduce(connection: Connection, introduction: Introduction): P
     takenOver: () => connection.takenOver(),
     wanted: () => connection.release('aedes'),
     unsentBytes: () => connection.unsentBytes(),
-    cut: () => connection.destroy('the client reads plain topics too slowly'),
+    cut: (reason) => connection.destroy(reason),
   })
   connection.plain = plain
   connection.hold('introduction')
@@ -102,7 +103,7 @@ export async function subscribePlain(
   if (requests.length === 0) return
   const last = new Map(requests.map(({ filter, qos }) => [filter, { topic: filter, qos }]))
   const subscriptions = [...last.values()]
-  const plain = introducePlain(connection)
+  const plain = connection.plain ?? introducePlain(connection)
   await plain?.change({ cmd: 'subscribe', messageId: packetId, subscriptions })
 }
 

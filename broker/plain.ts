@@ -6,13 +6,7 @@ import type { AedesPublishPacket, Client } from 'aedes'
 import { Aedes } from 'aedes'
 import type { Logger } from '../protocol/logger.ts'
 import { makeLocks } from '../services/delivery/locks.ts'
-import { packetIdMax } from '../services/delivery/window.ts'
-import {
-  deliverOnceAtHighestQos,
-  grantedQos,
-  numberFrom,
-  retainAtOnce,
-} from './plain-adaptation.ts'
+import { deliverOnceAtHighestQos, numberBy, retainAtOnce } from './plain-adaptation.ts'
 import type { Introduction, PlainLink } from './plain-client.ts'
 import { PlainClient } from './plain-client.ts'
 
@@ -35,6 +29,10 @@ export interface PlainPersistence {
   expect(clientId: string): void
   /** Whether the queue of a client is being sent: what is new joins it. */
   isDraining(clientId: string): boolean
+  /** Packet ids of what was sent to a client and is not answered. */
+  unanswered(clientId: string): readonly number[]
+  /** Keeps a message that is being sent with its packet id, until it is answered. */
+  keepSent(client: ClientRef, packet: AedesPublishPacket): void
   /** Done when it returns. */
   storeRetained(packet: AedesPublishPacket): Promise<void>
   /** Forgets everything of a client that is not connected. */
@@ -77,22 +75,24 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
 
   /** Lasts as long as aedes has the client. */
   const attend = async (plain: PlainClient): Promise<void> => {
-    const { clientId, clean, isVerbatim } = plain.introduction
+    const { clientId, clean, isAlone, firstId } = plain.introduction
     const nextId = remembered.get(clientId)
     if (!clean) {
-      remembered.set(clientId, nextId ?? packetIdMax + 1)
-      if (!isVerbatim) await reconcile(persistence, plain.introduction)
+      plain.isPresent = nextId !== undefined
+      plain.ids.goOn(nextId ?? firstId, persistence.unanswered(clientId))
+      remembered.set(clientId, plain.ids.next())
+      if (!isAlone) await reconcile(persistence, plain.introduction)
       persistence.expect(clientId)
     } else if (remembered.delete(clientId)) {
       await persistence.forget(clientId)
     }
     const client = aedes.handle(plain.stream)
     known.set(client, plain)
-    deliverOnceAtHighestQos(client)
-    const ids = isVerbatim ? undefined : numberFrom(client, nextId ?? packetIdMax + 1)
+    numberBy(client, plain.ids)
+    deliverOnceAtHighestQos(client, plain, persistence.keepSent)
     plain.connect()
     await plain.gone
-    if (!clean && ids !== undefined) remembered.set(clientId, ids.next())
+    if (!clean) remembered.set(clientId, plain.ids.next())
   }
 
   const forget = async (clientId: string): Promise<void> => {
@@ -169,23 +169,40 @@ async function makeAedes(
       done(may ? null : new Error('a publish that is not granted'))
     },
     authorizeSubscribe(client, subscription, done) {
-      const may = known.get(client)?.introduction.maySubscribe(subscription.topic)
-      done(null, may ? subscription : null)
-    },
-    authorizeForward(client, packet) {
       const plain = known.get(client)
-      if (!plain?.introduction.maySubscribe(packet.topic)) return null
-      packet.qos = grantedQos(client, packet)
-      // Retained messages come one after the other, as fast as they are read, and so does what
-      // was queued; it has a packet id already.
-      if (packet.retain || packet.messageId !== undefined) return packet
-      if (packet.qos > 0 && persistence.isDraining(client.id)) return null
-      return plain.hasRoomFor(packet.qos) ? packet : null
+      if (!plain?.introduction.maySubscribe(subscription.topic)) return done(null, null)
+      plain.granted.set(subscription.topic, subscription.qos)
+      done(null, { ...subscription, qos: 2 })
     },
+    authorizeForward: (client, packet) => {
+      const plain = known.get(client)
+      return plain && mayForward(plain, packet, persistence) ? packet : null
+    },
+  })
+  aedes.on('unsubscribe', (filters, client) => {
+    for (const filter of filters) known.get(client)?.granted.delete(filter)
   })
   retainAtOnce(aedes, (packet) => void persistence.storeRetained(packet))
   // The types of aedes leave out the event that matters most.
   const emitter: EventEmitter = aedes
   emitter.on('error', (err: Error) => logger.error({ err }, 'aedes failed'))
   return aedes
+}
+
+/** Whether a message goes to a client now. */
+function mayForward(
+  plain: PlainClient,
+  { topic, qos, retain, messageId }: AedesPublishPacket,
+  persistence: PlainPersistence,
+): boolean {
+  const { introduction, ids } = plain
+  if (!introduction.maySubscribe(topic)) {
+    if (messageId !== undefined) ids.release(messageId)
+    return false
+  }
+  // What waited for the client has a packet id already. It comes one after the other, as fast as
+  // it is read, and so do retained messages.
+  if (messageId !== undefined) return true
+  if (qos > 0 && persistence.isDraining(introduction.clientId)) return false
+  return retain ? plain.hasIdFor(qos) : plain.hasIdFor(qos) && plain.hasRoomFor(qos)
 }

@@ -20,7 +20,7 @@ export function handleSubscribe(connection: Connection, frame: Frame): void {
   })
   const { session } = connection
   if (session === undefined) return
-  answer(connection, async () => {
+  answerLater(connection, async () => {
     const codes = await subscribe(connection, session, { packetId, requests })
     return writeSuback(packetId, codes)
   })
@@ -31,7 +31,7 @@ export function handleUnsubscribe(connection: Connection, frame: Frame): void {
   const { packetId, filters } = readUnsubscribe(frame, connection.level)
   const { session, context } = connection
   if (session === undefined) return
-  answer(connection, async () => {
+  answerLater(connection, async () => {
     await context.engine.unsubscribe(session, filters)
     await unsubscribePlain(connection, packetId, filters.filter(isPlainFilter))
     return writeUnsuback(packetId)
@@ -54,7 +54,8 @@ async function subscribe(
   return codes
 }
 
-function answer(connection: Connection, work: () => Promise<Buffer>): void {
+/** Writes the answer when the work is done; reading waits for it. */
+export function answerLater(connection: Connection, work: () => Promise<Buffer>): void {
   connection.hold('answer')
   work()
     .then((packet) => connection.write(packet))

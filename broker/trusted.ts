@@ -3,35 +3,37 @@
 
 import { isFilter } from '../protocol/filters.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
+import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
+import { refusedCode } from '../services/delivery/subscribe.ts'
 import { clientIdOf, readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
 import { handleDisconnect } from './disconnect.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
-import { packetType, readPacketId, readPublish } from './edge/packets.ts'
-import type { Level } from './edge/reader.ts'
+import {
+  packetType,
+  readPacketId,
+  readPublish,
+  writeSuback,
+  writeUnsuback,
+} from './edge/packets.ts'
 import { handlePingreq } from './ping.ts'
-import { givePlain, introduce } from './plain-packets.ts'
+import { givePlain, introduce, subscribePlain, unsubscribePlain } from './plain-packets.ts'
+import { answerLater } from './subscribe.ts'
 
-/** What must hold of a packet before aedes gets it, by control packet type. */
-const checks: readonly ((frame: Frame, level: Level) => void)[] = Object.assign(new Array(16), {
-  [packetType.publish]: checkPublish,
-  [packetType.puback]: readPacketId,
-  [packetType.pubrec]: readPacketId,
-  [packetType.pubrel]: readPacketId,
-  [packetType.pubcomp]: readPacketId,
-  [packetType.subscribe]: checkSubscribe,
-  [packetType.unsubscribe]: checkUnsubscribe,
+/** Which handler takes which packet of a client that is connected, or about to be. */
+const handlers: readonly (PacketHandler | undefined)[] = Object.assign(new Array(16), {
+  [packetType.publish]: handlePublish,
+  [packetType.puback]: handleAnswer,
+  [packetType.pubrec]: handleAnswer,
+  [packetType.pubrel]: handleAnswer,
+  [packetType.pubcomp]: handleAnswer,
+  [packetType.subscribe]: handleSubscribe,
+  [packetType.unsubscribe]: handleUnsubscribe,
+  [packetType.pingreq]: handlePingreq,
+  [packetType.disconnect]: handleDisconnect,
 })
-
-const give: PacketHandler = (connection, frame) => {
-  const type = frame.header >> 4
-  const check = checks[type]
-  if (check === undefined) throw new FatalPacket(`a packet of type ${type} from a client`)
-  check(frame, connection.level)
-  givePlain(connection, frame)
-}
 
 /** Takes one packet of a client. Throws `FatalPacket` when it ends the connection. */
 export function handleTrustedPacket(connection: Connection, frame: Frame): void {
@@ -40,12 +42,13 @@ export function handleTrustedPacket(connection: Connection, frame: Frame): void 
     if (type === packetType.connect) return handleTrustedConnect(connection, frame)
     throw new FatalPacket('a packet before CONNECT [MQTT-3.1.0-1]')
   }
-  if (type === packetType.pingreq) return handlePingreq(connection, frame)
-  if (type === packetType.disconnect) return handleDisconnect(connection, frame)
-  give(connection, frame)
+  const handle = handlers[type]
+  // A second CONNECT is one of these [MQTT-3.1.0-2].
+  if (handle === undefined) throw new FatalPacket(`a packet of type ${type} from a client`)
+  handle(connection, frame)
 }
 
-/** CONNECT: aedes answers. */
+/** CONNECT: answered when aedes knows the client. */
 function handleTrustedConnect(connection: Connection, frame: Frame): void {
   const packet = readOrRefuse(connection, frame)
   if (packet === undefined) return
@@ -53,15 +56,17 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   if (packet.will !== undefined) demandTopic(packet.will.topic)
   const clientId = clientIdOf(packet, connection.context.randomId)
   if (clientId === undefined) return refuseClientId(connection)
+  const { will, clean } = packet
   connection.state = 'connecting'
   connection.hold('answer')
   connection.silenceMsMax = packet.keepAliveSeconds * 1500
   const plain = introduce(connection, {
     clientId,
-    clean: packet.clean,
-    will: packet.will,
+    clean,
+    will,
     subscriptions: [],
-    isVerbatim: true,
+    firstId: 1,
+    isAlone: true,
     mayPublish: (topic) => !topic.startsWith('$SYS/'),
     maySubscribe: () => true,
   })
@@ -71,8 +76,39 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   })
 }
 
-function checkPublish(frame: Frame, level: Level): void {
-  demandTopic(readPublish(frame, level).topic)
+function handlePublish(connection: Connection, frame: Frame): void {
+  demandTopic(readPublish(frame, connection.level).topic)
+  givePlain(connection, frame)
+}
+
+/** PUBACK, PUBREC, PUBREL and PUBCOMP. */
+function handleAnswer(connection: Connection, frame: Frame): void {
+  readPacketId(frame, connection.level)
+  givePlain(connection, frame)
+}
+
+/** SUBSCRIBE: what is asked for is granted, as long as there is room. */
+function handleSubscribe(connection: Connection, frame: Frame): void {
+  const { packetId, subscriptions } = readSubscribe(frame, connection.level)
+  demandFilters(subscriptions.map(({ filter }) => filter))
+  const { plain } = connection
+  const isTaken = ({ filter, qos }: SubscribeRequest) => plain?.granted.add(filter, qos) === true
+  const codes = subscriptions.map((request) => (isTaken(request) ? request.qos : refusedCode))
+  const taken = subscriptions.filter((_, index) => codes[index] !== refusedCode)
+  answerLater(connection, async () => {
+    await subscribePlain(connection, packetId, taken)
+    return writeSuback(packetId, codes)
+  })
+}
+
+function handleUnsubscribe(connection: Connection, frame: Frame): void {
+  const { packetId, filters } = readUnsubscribe(frame, connection.level)
+  demandFilters(filters)
+  const known = filters.filter((filter) => connection.plain?.granted.has(filter))
+  answerLater(connection, async () => {
+    await unsubscribePlain(connection, packetId, known)
+    return writeUnsuback(packetId)
+  })
 }
 
 function demandTopic(topic: string): void {
@@ -80,15 +116,7 @@ function demandTopic(topic: string): void {
   if (fault !== undefined) throw new FatalPacket(fault)
 }
 
-function checkSubscribe(frame: Frame, level: Level): void {
-  checkFilters(readSubscribe(frame, level).subscriptions.map(({ filter }) => filter))
-}
-
-function checkUnsubscribe(frame: Frame, level: Level): void {
-  checkFilters(readUnsubscribe(frame, level).filters)
-}
-
-function checkFilters(filters: readonly string[]): void {
+function demandFilters(filters: readonly string[]): void {
   const bad = filters.find((filter) => !isFilter(filter))
   if (bad !== undefined) throw new FatalPacket('a topic filter that is none [MQTT-4.7.1-2]')
 }

@@ -1,7 +1,7 @@
 // Which plain topics a token opens: the claim `topics`.
 
 import { isPlainFilter } from './filters.ts'
-import { grantedFiltersMax } from './limits.ts'
+import { grantBytesMax, grantedFiltersMax } from './limits.ts'
 
 /** Filters of plain topics that somebody may publish to and subscribe to. */
 export interface TopicGrants {
@@ -26,6 +26,9 @@ function isFilterList(value: unknown): value is string[] {
   return (
     Array.isArray(value) &&
     value.length <= grantedFiltersMax &&
-    value.every((item) => typeof item === 'string' && isPlainFilter(item))
+    value.every(
+      (item) =>
+        typeof item === 'string' && Buffer.byteLength(item) <= grantBytesMax && isPlainFilter(item),
+    )
   )
 }

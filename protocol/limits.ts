@@ -5,10 +5,18 @@
 export const idBytesMax = 128
 /** Longest id an app may give to a message, in UTF-8 bytes. */
 export const messageIdBytesMax = 128
-/** Longest topic, in UTF-8 bytes: a PUBLISH to a longer one ends the connection. */
-export const topicBytesMax = 1024
-/** Most levels of a topic: what matches them takes no more. */
+/** Longest topic and topic filter, in UTF-8 bytes: no longer one can be said in MQTT. */
+export const topicBytesMax = 65_535
+/** Most levels of a topic: a PUBLISH to one of more ends the connection, a filter of more is
+ * refused. */
 export const topicLevelsMax = 100
+/** Longest filter of a grant, in UTF-8 bytes. */
+export const grantBytesMax = 1024
+/** What a level of a filter counts for, bytes: about what it takes in memory. */
+export const filterLevelBytes = 128
+/** Most bytes of all filters of a session, levels included: four of the longest ones, or two
+ * thousand levels. What messages are compared with is bounded by it. */
+export const filtersBytesMax = 327_680
 /** Most filters of plain topics a token opens, for publishing and for subscribing each. */
 export const grantedFiltersMax = 64
 /** Most entries one page of history holds. */

@@ -1,8 +1,9 @@
 // The grammar of topics and filters: from text to meaning. Pure; it knows no users and no members,
 // so it says what a topic asks for, never whether it is allowed.
 
+import { isShallow } from './filters.ts'
 import { isId } from './ids.ts'
-import { topicBytesMax, topicLevelsMax } from './limits.ts'
+import { topicLevelsMax } from './limits.ts'
 
 /** What a topic below `u/<user>` or `g/<group>` carries. */
 export type Leaf = 'msg' | 'receipt' | 'typing' | 'event' | 'error'
@@ -17,7 +18,7 @@ type PublishLeaf = 'msg' | 'read' | 'typing'
 const publishLeaves: ReadonlySet<string> = new Set(['msg', 'read', 'typing'])
 
 /** Where a PUBLISH is addressed. `sync`: a device says how far it is. `plain`: a topic below `t/`,
- * which is not chat. `malformed` breaks MQTT or the bound on topics and ends the connection;
+ * which is not chat. `malformed` breaks MQTT or the bound on levels and ends the connection;
  * `other` is a well-formed topic apps cannot publish to. */
 export type PublishTopic =
   | { readonly kind: 'direct'; readonly peer: string; readonly leaf: PublishLeaf }
@@ -34,8 +35,8 @@ const other: PublishTopic = { kind: 'other' }
 const plain: PublishTopic = { kind: 'plain' }
 
 /** Reads the topic name of a PUBLISH. A topic with a wildcard, a `$` at its start, a NUL, of zero
- * length or above `topicBytesMax` is malformed [MQTT-3.3.2-2, MQTT-4.7.3-1, MQTT-4.7.3-2], as is a
- * plain one above `topicLevelsMax`. */
+ * length or of more than `topicLevelsMax` levels is malformed [MQTT-3.3.2-2, MQTT-4.7.3-1,
+ * MQTT-4.7.3-2]. */
 export function parsePublishTopic(topic: string): PublishTopic {
   const reason = topic.startsWith('$') ? 'a topic that begins with $' : publishTopicFault(topic)
   if (reason !== undefined) return { kind: 'malformed', reason }
@@ -57,9 +58,7 @@ function isPublishLeaf(leaf: string): leaf is PublishLeaf {
 /** What keeps a text from being the topic name of any PUBLISH; undefined when nothing does. */
 export function publishTopicFault(topic: string): string | undefined {
   if (topic.length === 0) return 'an empty topic'
-  if (topic.length > topicBytesMax || Buffer.byteLength(topic) > topicBytesMax) {
-    return `a topic of more than ${topicBytesMax} bytes`
-  }
+  if (!isShallow(topic)) return `a topic of more than ${topicLevelsMax} levels`
   if (topic.includes('+') || topic.includes('#')) return 'a wildcard in the topic of a PUBLISH'
   if (topic.includes('\0')) return 'a NUL in the topic'
   if (topic.length >= topicLevelsMax && topic.split('/').length > topicLevelsMax) {

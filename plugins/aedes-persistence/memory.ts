@@ -16,7 +16,7 @@ import { makeSubscriptions } from './subscriptions.ts'
 export interface QueueLimits {
   /** Most messages that wait for one device. */
   readonly messagesMax: number
-  /** Most bytes of their payloads. */
+  /** Most bytes of their payloads and topics. */
   readonly bytesMax: number
 }
 
@@ -27,6 +27,7 @@ interface QueuedPacket {
   readonly cmd: string
   readonly brokerId?: string
   readonly brokerCounter?: number
+  readonly topic?: string
   readonly payload?: Uint8Array | string
   readonly qos: Qos
   readonly retain?: boolean
@@ -38,7 +39,7 @@ interface QueuedPacket {
 /** The packets of one device, oldest first. */
 interface Queue {
   readonly packets: QueuedPacket[]
-  /** Of their payloads. */
+  /** Of their payloads and topics. */
   bytes: number
 }
 
@@ -54,6 +55,11 @@ interface Queues {
     packet: Pick<QueuedPacket, 'messageId'>,
   ): Promise<QueuedPacket | undefined>
   outgoingStream(client: ClientRef): Readable
+  /** Packet ids of what was sent to a client and is not answered. */
+  unanswered(clientId: string): readonly number[]
+  /** Keeps a message that is being sent with its packet id, if there is room, until it is
+   * answered. */
+  keepSent(client: ClientRef, packet: QueuedPacket): void
 }
 
 /** Its types do not say that the package is one function. */
@@ -112,20 +118,23 @@ interface QueuesParts {
 }
 
 function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
-  const enqueue = ({ clientId, qos }: Subscriber, packet: QueuedPacket) => {
+  const push = (clientId: string, packet: QueuedPacket) => {
     const queue = queues.get(clientId) ?? { packets: [], bytes: 0 }
     const bytes = queue.bytes + bytesOf(packet)
     if (queue.packets.length >= limits.messagesMax || bytes > limits.bytesMax) return
     queues.set(clientId, queue)
-    queue.packets.push({
+    queue.packets.push(packet)
+    queue.bytes = bytes
+  }
+
+  const enqueue = ({ clientId, qos }: Subscriber, packet: QueuedPacket) =>
+    push(clientId, {
       ...packet,
       qos: Math.min(qos, packet.qos) as Qos,
       // It comes by a subscription that was there before [MQTT-3.3.1-9].
       retain: false,
       messageId: undefined,
     })
-    queue.bytes = bytes
-  }
 
   /** Takes out the packet of an id, and puts another in its place. */
   const replace = (id: string, messageId: number, by: readonly QueuedPacket[]) => {
@@ -170,6 +179,12 @@ function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
     outgoingClearMessageId: async ({ id }, { messageId }) =>
       messageId === undefined ? undefined : replace(id, messageId, []),
     outgoingStream: ({ id }) => Readable.from(drain(id)),
+    unanswered: (id) => (queues.get(id)?.packets ?? []).flatMap(({ messageId }) => messageId ?? []),
+    keepSent({ id }, packet) {
+      const kept = { ...packet }
+      drains.get(id)?.sent(kept)
+      push(id, kept)
+    },
   }
 }
 
@@ -198,6 +213,11 @@ class Drain {
     if (this.#underWay.delete(packet)) this.#wake()
   }
 
+  /** A packet joins the queue that is sent already. */
+  sent(packet: QueuedPacket): void {
+    this.#seen.add(packet)
+  }
+
   isOver(): boolean {
     return this.#underWay.size === 0
   }
@@ -210,8 +230,8 @@ class Drain {
   }
 }
 
-function bytesOf({ payload }: QueuedPacket): number {
-  return payload?.length ?? 0
+function bytesOf({ payload, topic }: QueuedPacket): number {
+  return (payload?.length ?? 0) + (topic?.length ?? 0)
 }
 
 function isMessage({ cmd }: QueuedPacket): boolean {

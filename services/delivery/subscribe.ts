@@ -8,7 +8,6 @@ import type { Member, Room } from './room.ts'
 import type { Roster } from './roster.ts'
 import type { SaveSession } from './save-session.ts'
 import type { Session } from './session.ts'
-import { subscriptionsMax } from './subscriptions.ts'
 
 export interface SubscribeRequest {
   readonly filter: string
@@ -48,7 +47,7 @@ export function makeSubscriber(save: SaveSession, roster: Roster): Subscriber {
     const { subscriptions } = session
     const { filter, qos, isPlain = false } = request
     if (!isPlain && !mayHear(session, filter)) return refusedCode
-    if (subscriptions.size() >= subscriptionsMax && !subscriptions.has(filter)) return refusedCode
+    if (!subscriptions.mayAdd(filter)) return refusedCode
     const granted = isPlain || qos === 0 ? qos : 1
     subscriptions.set({ filter, qos: granted })
     return granted

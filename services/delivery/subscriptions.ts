@@ -1,7 +1,8 @@
 // What a session's topic filters cover. Pure: filters in, answers out.
 
 import type { Conversation } from '../../protocol/entry.ts'
-import { isPlainFilter } from '../../protocol/filters.ts'
+import { filterBytes, isPlainFilter } from '../../protocol/filters.ts'
+import { filtersBytesMax } from '../../protocol/limits.ts'
 import type { ChatFilter, Leaf } from '../../protocol/topics.ts'
 import { parseChatFilter } from '../../protocol/topics.ts'
 import type { Subscription } from './ports.ts'
@@ -46,6 +47,8 @@ export class Subscriptions {
   #held: readonly Subscription[]
   #coverage: Coverage | undefined
   #version = 0
+  /** What the filters count for, once that was asked. */
+  #bytes: number | undefined
 
   constructor(user: string, initial: readonly Subscription[]) {
     this.#user = user
@@ -57,11 +60,14 @@ export class Subscriptions {
     const at = this.#held.findIndex((held) => held.filter === filter)
     if (this.#held[at]?.qos === qos) return
     this.#replace(at < 0 ? [...this.#held, subscription] : this.#held.with(at, subscription))
+    if (at < 0 && this.#bytes !== undefined) this.#bytes += filterBytes(filter)
   }
 
   delete(filter: string): void {
     const others = this.#held.filter((held) => held.filter !== filter)
-    if (others.length < this.#held.length) this.#replace(others)
+    if (others.length === this.#held.length) return
+    this.#replace(others)
+    if (this.#bytes !== undefined) this.#bytes -= filterBytes(filter)
   }
 
   has(filter: string): boolean {
@@ -73,8 +79,12 @@ export class Subscriptions {
     return this.#version
   }
 
-  size(): number {
-    return this.#held.length
+  /** Whether there is room for the filter, or it is held already. */
+  mayAdd(filter: string): boolean {
+    if (this.has(filter)) return true
+    if (this.#held.length >= subscriptionsMax) return false
+    this.#bytes ??= this.#held.reduce((bytes, held) => bytes + filterBytes(held.filter), 0)
+    return this.#bytes + filterBytes(filter) <= filtersBytesMax
   }
 
   list(): readonly Subscription[] {

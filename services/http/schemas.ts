@@ -7,11 +7,11 @@ import type { TopicGrants } from '../../protocol/grants.ts'
 import { readTopicGrants } from '../../protocol/grants.ts'
 import { isId } from '../../protocol/ids.ts'
 import {
+  grantBytesMax,
   grantedFiltersMax,
   groupMembersAtOnceMax,
   idBytesMax,
   titleLengthMax,
-  topicBytesMax,
 } from '../../protocol/limits.ts'
 import { passwordLengthMax, passwordLengthMin } from '../auth/passwords.ts'
 import { problemMediaType } from './problems.ts'
@@ -74,7 +74,7 @@ export const newPassword = Type.String({
 })
 
 const grantedFilters = Type.Optional(
-  Type.Array(Type.String({ maxLength: topicBytesMax }), {
+  Type.Array(Type.String({ maxLength: grantBytesMax }), {
     maxItems: grantedFiltersMax,
     examples: [['t/home/#']],
   }),

@@ -72,7 +72,7 @@ t.test('a queue has bounds on messages and on bytes', async (t) => {
   )
   await persistence.outgoingUpdate(bob, { ...message(3), messageId: 33 })
   t.match(await persistence.outgoingClearMessageId(bob, { messageId: 33 }), { brokerCounter: 3 })
-  await publish(persistence, message(6, 'x'.repeat(98)))
+  await publish(persistence, message(6, 'x'.repeat(89)))
   t.match(
     await queued(persistence),
     [1, 4, 6].map((brokerCounter) => ({ brokerCounter })),
@@ -94,7 +94,7 @@ t.test('what was sent before is marked when it is asked for again', async (t) =>
 })
 
 t.test('what is new while a queue is sent joins it, and nothing is sent twice', async (t) => {
-  const persistence = makePlainPersistence({ ...limits, messagesMax: 100 }, logger)
+  const persistence = makePlainPersistence({ ...limits, messagesMax: 100, bytesMax: 1000 }, logger)
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
   await publish(persistence, ...Array.from({ length: 40 }, (_, i) => message(i + 1)))
   t.equal(persistence.isDraining(bob.id), false)
