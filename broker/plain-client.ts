@@ -6,7 +6,7 @@ import mqtt from 'mqtt-packet'
 import { AedesStream } from './edge/aedes-stream.ts'
 import type { Will } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
-import { packetType, writeConnack } from './edge/packets.ts'
+import { packetType } from './edge/packets.ts'
 import { GrantedFilters } from './granted-filters.ts'
 import { PacketIds } from './packet-ids.ts'
 
@@ -25,8 +25,10 @@ export interface Introduction {
   readonly subscriptions: readonly PlainSubscription[]
   /** The first of the packet ids that messages to the device have. */
   readonly firstId: number
-  /** Whether aedes' answer to CONNECT goes to the device, and aedes knows its subscriptions. */
+  /** Whether only aedes knows the device: its subscriptions are those of the persistence. */
   readonly isAlone: boolean
+  /** aedes knows the device, and has sent it nothing yet. */
+  connected?(isPresent: boolean): void
   mayPublish(topic: string): boolean
   /** Whether the device may subscribe to the filter, or hear of the topic. */
   maySubscribe(filter: string): boolean
@@ -192,10 +194,7 @@ export class PlainClient {
     const type = header >> 4
     this.#isRetained = type === packetType.publish && (header & 1) === 1
     if (type === packetType.suback || type === packetType.unsuback) return this.#answered()
-    if (type === packetType.connack) {
-      if (this.introduction.isAlone) this.link.write(writeConnack(0, this.isPresent))
-      return
-    }
+    if (type === packetType.connack) return this.introduction.connected?.(this.isPresent)
     this.link.write(Buffer.from(buffer.subarray(first, end)))
   }
 }

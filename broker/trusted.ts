@@ -5,6 +5,7 @@ import { isFilter } from '../protocol/filters.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
 import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
 import { refusedCode } from '../services/delivery/subscribe.ts'
+import { acceptConnect, grant } from './connack.ts'
 import { clientIdOf, readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
 import { handleDisconnect } from './disconnect.ts'
@@ -59,7 +60,8 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   const { will, clean } = packet
   connection.state = 'connecting'
   connection.hold('answer')
-  connection.silenceMsMax = packet.keepAliveSeconds * 1500
+  const granted = grant(packet, clientId, connection.context.limits)
+  connection.silenceMsMax = granted.keepAliveSeconds * 1500
   const plain = introduce(connection, {
     clientId,
     clean,
@@ -67,6 +69,7 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
     subscriptions: [],
     firstId: 1,
     isAlone: true,
+    connected: (present) => acceptConnect(connection, packet, { present, granted }),
     mayPublish: (topic) => !topic.startsWith('$SYS/'),
     maySubscribe: () => true,
   })
