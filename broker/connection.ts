@@ -199,6 +199,7 @@ export class Connection implements Link {
     this.context.logger.debug({ peer: this.peer, user: this.identity?.user, reason }, 'closing')
     this.#outbox.flush()
     this.state = 'closing'
+    this.#framer.drop()
     this.#leave()
     this.#socket.end()
     // Goes on reading, so that the peer sees the last packet before a reset, but not for long.

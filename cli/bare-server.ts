@@ -3,10 +3,12 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HttpApi } from '../services/http/http.ts'
+import { connectionsCheckMs, headerBytesMax } from '../services/http/limits.ts'
 
 /** Answers 404 to every request; upgrades are for who listens to them. */
 export function makeBareServer(): Pick<HttpApi, 'server' | 'listen' | 'close'> {
-  const server = createServer((_request, response) => response.writeHead(404).end())
+  const bounds = { connectionsCheckingInterval: connectionsCheckMs, maxHeaderSize: headerBytesMax }
+  const server = createServer(bounds, (_request, response) => response.writeHead(404).end())
   return {
     server,
     listen: ({ host, port }) =>

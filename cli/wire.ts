@@ -26,7 +26,7 @@ import { makeEngine } from '../services/delivery/engine.ts'
 import { makeFollow } from '../services/delivery/follow.ts'
 import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
-import { limitSockets } from '../services/http/sockets.ts'
+import { boundSockets } from '../services/http/sockets.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
 import { makeReleases } from '../services/log/releases.ts'
@@ -227,7 +227,9 @@ type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>
 async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
   const { settings, closing } = foundation
   const door = settings.roles.includes('api') ? await makeApi(foundation) : makeBareServer()
-  limitSockets(door.server, {
+  boundSockets(door.server, {
+    socketsMax: settings.connectionsMax + requestSocketsMax,
+    connectTimeoutMs: settings.connectTimeoutMs,
     socketsPerAddressMax: settings.connectionsPerAddressMax + requestSocketsPerAddressMax,
     limitsExempt: settings.limitsExempt,
   })
@@ -251,7 +253,6 @@ async function makeApi({ settings, logger, store, tokens, chat }: Foundation): P
     issuerInfo: { issuer: settings.issuer, audience: settings.audience },
     registration: settings.registration,
     rateLimits,
-    connectionsMax: settings.connectionsMax + requestSocketsMax,
     logger,
     version,
   })

@@ -19,6 +19,8 @@ export interface Frame {
 }
 
 const emptyBuffer = Buffer.alloc(0)
+/** The first byte, and up to four of the remaining length. */
+const fixedHeaderBytesMax = 5
 
 export class Framer {
   /** Largest packet accepted, in bytes of its remaining length. */
@@ -50,16 +52,22 @@ export class Framer {
   }
 
   /** Appends to what is kept. The capacity doubles when it must grow, so that a packet that comes
-   * byte by byte costs linear time. */
+   * byte by byte costs linear time, but not beyond the largest packet. */
   #append(bytes: Buffer, kept: number): void {
     const length = kept + bytes.length
     let store = this.#store
     if (store === undefined || this.#offset > 0 || store.length < length) {
-      store = Buffer.allocUnsafeSlow(Math.max(length * 2, 64))
+      const capacity = Math.min(length * 2, this.packetBytesMax + fixedHeaderBytesMax)
+      store = Buffer.allocUnsafeSlow(Math.max(length, capacity))
       this.#chunk.copy(store, 0, this.#offset)
     }
     bytes.copy(store, kept)
     this.#use(store.subarray(0, length), store)
+  }
+
+  /** Lets go of all bytes that are not handed out yet. */
+  drop(): void {
+    this.#use(emptyBuffer, undefined)
   }
 
   /** Bytes that are not handed out yet. */

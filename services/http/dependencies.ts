@@ -39,8 +39,6 @@ export interface HttpDependencies {
   readonly registration: 'open' | 'closed'
   /** Requests a minute that one address (IPv6: one /64) may make. */
   readonly rateLimits: { readonly register: number; readonly token: number }
-  /** Most sockets on the server, WebSockets included; 10,000 by default. */
-  readonly connectionsMax?: number | undefined
   readonly logger: Logger | false
   /** The version of Parley. */
   readonly version: string

@@ -67,8 +67,6 @@ export interface HttpApi {
 
 export function makeHttp(dependencies: HttpDependencies): HttpApi {
   const app = makeInstance(dependencies)
-  app.server.maxConnections = dependencies.connectionsMax ?? limits.connectionsMaxDefault
-  app.server.headersTimeout = limits.headersTimeoutMs
   app.addSchema(problemSchema)
   app.decorateRequest(userDecorator, '')
   app.setValidatorCompiler(compileValidator)
@@ -108,9 +106,6 @@ function makeInstance({ logger }: HttpDependencies): HttpInstance {
     // Fastify's own lines hold the URL; ours hold the route.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytesMax,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionTimeout: limits.socketTimeoutMs,
     handlerTimeout: limits.handlerTimeoutMs,
     http: {
       maxHeaderSize: limits.headerBytesMax,

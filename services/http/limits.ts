@@ -10,13 +10,12 @@ export const headerBytesMax = 16_384
 /** Longest id in a path, in characters as sent: 130 bytes, all percent-encoded. */
 export const pathParameterLengthMax = 400
 
-/** The longest a client may take for the headers, for the whole request, and between two requests
- * of one connection; ms. */
-export const headersTimeoutMs = 10_000
+/** The longest a client may take for a whole request, and between two requests of one connection;
+ * ms. */
 export const requestTimeoutMs = 30_000
 export const keepAliveTimeoutMs = 65_000
 /** How often those are looked at; ms. */
-export const connectionsCheckMs = 5_000
+export const connectionsCheckMs = 1_000
 /** A socket on which nothing moved for so long is closed, as when the client does not read its
  * answer; above the times a request or an idle connection may take. Sockets upgraded to WebSocket
  * are exempt: ws lifts it. ms. */
@@ -26,7 +25,6 @@ export const handlerTimeoutMs = 20_000
 /** How long `close` waits for answers under way before it cuts them off; ms. */
 export const closeGraceMs = 5_000
 
-export const connectionsMaxDefault = 10_000
 /** Addresses whose requests are counted at a time; the one unseen for the longest is dropped. */
 export const rateLimitedAddressesMax = 10_000
 

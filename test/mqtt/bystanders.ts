@@ -10,10 +10,13 @@ export interface Bystanders {
   areUnharmed(t: Test): Promise<void>
 }
 
+/** What they need of a server, in this process or another. */
+type Host = Pick<TestServer, 'mqttPort' | 'httpPort' | 'token' | 'addGroup'>
+
 type Owner = Pick<Test, 'teardown'>
 
 /** Connects carol and dave, who listen to everything they may hear, and share the group `club`. */
-export async function makeBystanders(t: Owner, server: TestServer): Promise<Bystanders> {
+export async function makeBystanders(t: Owner, server: Host): Promise<Bystanders> {
   await server.addGroup('club', ['carol', 'dave'])
   const carol = await connectDevice(t, server, { user: 'carol', id: 'phone' })
   const dave = await connectDevice(t, server, { user: 'dave', id: 'phone' })

@@ -33,7 +33,7 @@ interface Owner {
  * test ends. Rejects when the server refuses. */
 export async function connectDevice(
   t: Owner,
-  server: TestServer,
+  server: Pick<TestServer, 'mqttPort' | 'httpPort' | 'token'>,
   device: { readonly user: string; readonly id: string; readonly webSocket?: boolean },
   options: IClientOptions = {},
 ): Promise<ChatClient> {

@@ -47,19 +47,6 @@ t.test('upgrades are left to who listens for them', async (t) => {
   socket.destroy()
 })
 
-t.test('limits on time, sockets and sizes are set', async (t) => {
-  const { api } = await startApi(t, { connectionsMax: 7 })
-  const { server } = api
-  t.equal(server.maxConnections, 7)
-  t.ok(server.headersTimeout > 0 && server.headersTimeout <= 10_000)
-  t.ok(server.requestTimeout > 0 && server.requestTimeout <= 30_000)
-  t.ok(server.keepAliveTimeout > 0)
-  t.ok(server.timeout > server.keepAliveTimeout)
-  const unlimited = makeHttp(makeParts().dependencies)
-  t.equal(unlimited.server.maxConnections, 10_000)
-  await unlimited.close()
-})
-
 t.test('close lets an answer under way finish', async (t) => {
   const signals = new EventEmitter()
   const parts = await startApi(t, {
