@@ -79,10 +79,19 @@ t.test('who does not connect in time is cut, on every door and at every stage', 
   const half = await openRaw(t, server)
   half.send(Buffer.from([0x10, 0x50, 0, 4, 0x4d]))
   const slow = await openRaw(t, server)
-  const drip = setInterval(() => slow.stream.write(Buffer.of(0x10)), 100)
-  t.teardown(() => clearInterval(drip))
   slow.send(Buffer.from([0x10, 0xe8, 0x07]))
-  for (const [what, client] of Object.entries({ silent, overWebSocket, half, slow })) {
+  const onHttp = { ...server, mqttPort: server.httpPort }
+  const silentOnHttp = await openRaw(t, onHttp)
+  const halfUpgrade = await openRaw(t, onHttp)
+  halfUpgrade.send(Buffer.from('GET /mqtt HTTP/1.1\r\nUpgrade: websocket\r\n'))
+  const slowUpgrade = await openRaw(t, onHttp)
+  slowUpgrade.send(Buffer.from('GET /mqtt HTTP/1.1\r\nX: '))
+  const drip = setInterval(() => {
+    for (const client of [slow, slowUpgrade]) client.send(Buffer.of(0x40))
+  }, 100)
+  t.teardown(() => clearInterval(drip))
+  const clients = { silent, overWebSocket, half, slow, silentOnHttp, halfUpgrade, slowUpgrade }
+  for (const [what, client] of Object.entries(clients)) {
     const ms = await livedFor(client, openedAt)
     t.ok(ms >= 900 && ms < 4000, `${what}: ${ms} ms`)
     t.same(client.packets, [])
