@@ -57,15 +57,14 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   if (packet.will !== undefined) demandTopic(packet.will.topic)
   const clientId = clientIdOf(packet, connection.context.randomId)
   if (clientId === undefined) return refuseClientId(connection)
-  const { will, clean } = packet
   connection.state = 'connecting'
   connection.hold('answer')
   const granted = grant(packet, clientId, connection.context.limits)
   connection.silenceMsMax = granted.keepAliveSeconds * 1500
   const plain = introduce(connection, {
     clientId,
-    clean,
-    will,
+    clean: packet.clean,
+    will: packet.will,
     subscriptions: [],
     firstId: 1,
     isAlone: true,

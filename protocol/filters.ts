@@ -15,6 +15,7 @@ export function isFilter(text: string): boolean {
 
 /** Whether a topic or a filter has no more levels than are served. */
 export function isShallow(text: string): boolean {
+  if (text.length < topicLevelsMax) return true
   return text.split('/', topicLevelsMax + 1).length <= topicLevelsMax
 }
 

@@ -61,9 +61,6 @@ export function publishTopicFault(topic: string): string | undefined {
   if (!isShallow(topic)) return `a topic of more than ${topicLevelsMax} levels`
   if (topic.includes('+') || topic.includes('#')) return 'a wildcard in the topic of a PUBLISH'
   if (topic.includes('\0')) return 'a NUL in the topic'
-  if (topic.length >= topicLevelsMax && topic.split('/').length > topicLevelsMax) {
-    return `a topic of more than ${topicLevelsMax} levels`
-  }
   return undefined
 }
 
