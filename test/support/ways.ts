@@ -78,15 +78,18 @@ function makeWay(
   }
 }
 
-/** Runs a case on each way, as a test of its own. `ids` are names nobody else uses. */
+/** Runs a case on each way, as a test of its own, at the same time. `name` is one that nobody else
+ * uses. */
 export function onEachWay(
   t: Test,
   ways: readonly Way[],
   statement: { readonly title: string; run(t: Test, way: Way, name: string): Promise<void> },
 ): void {
+  t.jobs = ways.length
   for (const [index, way] of ways.entries()) {
     const name = `${statement.title.replace(/[^a-z]+/gi, '-').slice(0, 60)}-${index}`
-    t.test(`${statement.title} (${way.name})`, (t) => statement.run(t, way, name))
+    const title = `${statement.title} (${way.name})`
+    t.test(title, { buffered: true }, (t) => statement.run(t, way, name))
   }
 }
 
