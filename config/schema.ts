@@ -189,8 +189,9 @@ const settingsSchema = Type.Object(
     appendBatchMax: count('messages', [1, 500, 10_000], 'Most messages of one commit.'),
     appendGatherMs: count(
       'ms',
-      [0, 4, 100],
-      'How long a commit waits for further messages while they keep coming; 0: not at all.',
+      [0, 10, 100],
+      'Within what time a message should be stored while others keep coming: a commit waits for ' +
+        'them until then; 0: not at all.',
     ),
     appendWaitMs: count(
       'ms',

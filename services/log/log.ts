@@ -30,7 +30,8 @@ export interface LogOptions {
   readonly queueBytesMax: number
   /** Most entries of one transaction. */
   readonly batchMax: number
-  /** Longest wait of a commit for further requests, ms; see `Gathering`. */
+  /** Within what time a request should be answered while others keep coming, ms: a commit waits for
+   * them until then; see `Gathering`. */
   readonly gatherMs: number
   /** How long a request waits for a failing store before it fails, ms. */
   readonly waitMs: number
@@ -70,7 +71,7 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
   const { store, clock } = parts
   const persistence = makePersistence(parts)
   const settle = makeSettler(parts, persistence)
-  const gathering = makeGathering(options.gatherMs)
+  const gathering = makeGathering(options.gatherMs, clock)
   let queue: AppendRequest[] = []
   /** When each request of `queue` came. */
   let queuedAt: number[] = []
@@ -115,11 +116,12 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
 
   const run = async () => {
     while (queue.length > 0) {
-      await gathering.wait(() => queue.length)
+      await gathering.wait(() => queue.length, queuedAt[0] as number)
       const batch = takeBatch()
       const watch = setInterval(abandonAll, options.waitMs + graceMs, batch)
       await settle(batch, batch.oldest + options.waitMs)
       clearInterval(watch)
+      gathering.committed()
       forget(batch.requests)
       wake()
       // The sockets' turn: what they bring now is the next batch.
