@@ -1,12 +1,13 @@
 // SUBSCRIBE and UNSUBSCRIBE, of chat and of plain topics alike. Reading waits for the answer: a
 // later PUBLISH is seen by the subscription.
 
-import { isPlainFilter } from '../protocol/filters.ts'
+import { isFilter, isPlainFilter } from '../protocol/filters.ts'
 import { reasonCode } from '../protocol/reasons.ts'
+import type { SubscriptionOptions } from '../services/delivery/ports.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { SubscribeCode, SubscribeRequest } from '../services/delivery/subscribe.ts'
-import { refusedCode } from '../services/delivery/subscribe.ts'
 import type { Connection } from './connection.ts'
+import type { SubscribePacket } from './edge/client-packets.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
 import { writeSuback, writeUnsuback } from './edge/packets.ts'
@@ -14,15 +15,18 @@ import { isGrantedPlain, subscribePlain, unsubscribePlain } from './plain-packet
 
 /** Takes a SUBSCRIBE; the SUBACK goes out when the subscriptions are stored, and made. */
 export function handleSubscribe(connection: Connection, frame: Frame): void {
-  const { packetId, subscriptions } = readSubscribe(frame, connection.level)
-  const requests = subscriptions.map(({ filter, qos }) => {
-    return { filter, qos, isPlain: isGrantedPlain(connection, filter) }
+  const packet = readSubscribe(frame, connection.level)
+  const { packetId, subscriptions } = packet
+  const requests = subscriptions.map(({ filter, qos }, index) => {
+    const isPlain = isGrantedPlain(connection, filter)
+    return { filter, qos, isPlain, ...optionsOf(packet, index) }
   })
   const { session } = connection
   if (session === undefined) return
   answerLater(connection, async () => {
     const codes = await subscribe(connection, session, { packetId, requests })
-    return writeSuback(packetId, codes)
+    const reasons = codes.map((code, index) => reasonFor(code, requests[index]?.filter ?? ''))
+    return writeSuback(packetId, reasons, connection.level)
   })
 }
 
@@ -32,10 +36,34 @@ export function handleUnsubscribe(connection: Connection, frame: Frame): void {
   const { session, context } = connection
   if (session === undefined) return
   answerLater(connection, async () => {
+    const codes = filters.map((filter) =>
+      session.subscriptions.has(filter) ? reasonCode.success : reasonCode.noSubscriptionExisted,
+    )
     await context.engine.unsubscribe(session, filters)
     await unsubscribePlain(connection, packetId, filters.filter(isPlainFilter))
-    return writeUnsuback(packetId)
+    return writeUnsuback(packetId, codes, connection.level)
   })
+}
+
+/** What one filter of a SUBSCRIBE asks for, to be stored. */
+export function optionsOf(
+  { subscriptions, properties }: SubscribePacket,
+  index: number,
+): SubscriptionOptions {
+  const { noLocal, retainAsPublished } = subscriptions[index] ?? {}
+  const { subscriptionIdentifier: identifier } = properties
+  return {
+    ...(noLocal ? { noLocal } : {}),
+    ...(retainAsPublished ? { retainAsPublished } : {}),
+    ...(typeof identifier === 'number' ? { identifier } : {}),
+  }
+}
+
+/** Why exactly a filter was refused. Shared subscriptions are not to be had. */
+function reasonFor(code: SubscribeCode, filter: string): number {
+  if (code !== reasonCode.notAuthorized) return code
+  if (filter.startsWith('$share/')) return reasonCode.sharedSubscriptionsNotSupported
+  return isFilter(filter) ? code : reasonCode.topicFilterInvalid
 }
 
 interface Subscribing {
@@ -49,9 +77,13 @@ async function subscribe(
   { packetId, requests }: Subscribing,
 ): Promise<readonly SubscribeCode[]> {
   const codes = await connection.context.engine.subscribe(session, requests)
-  const plain = requests.filter(({ isPlain }, index) => isPlain && codes[index] !== refusedCode)
+  const plain = requests.filter(({ isPlain }, index) => isPlain && isGranted(codes[index]))
   await subscribePlain(connection, packetId, plain)
   return codes
+}
+
+function isGranted(code: SubscribeCode | undefined): boolean {
+  return code !== undefined && code <= 2
 }
 
 /** Writes the answer when the work is done; reading waits for it. */

@@ -2,9 +2,9 @@
 // suites and load tests on a private network: any client id, any topic, no token, no chat.
 
 import { isFilter } from '../protocol/filters.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
 import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
-import { refusedCode } from '../services/delivery/subscribe.ts'
 import { acceptConnect, grant } from './connack.ts'
 import { clientIdOf, readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
@@ -94,22 +94,27 @@ function handleSubscribe(connection: Connection, frame: Frame): void {
   const { packetId, subscriptions } = readSubscribe(frame, connection.level)
   demandFilters(subscriptions.map(({ filter }) => filter))
   const { plain } = connection
+  const requests = subscriptions.map(({ filter, qos }): SubscribeRequest => ({ filter, qos }))
   const isTaken = ({ filter, qos }: SubscribeRequest) => plain?.granted.add(filter, qos) === true
-  const codes = subscriptions.map((request) => (isTaken(request) ? request.qos : refusedCode))
-  const taken = subscriptions.filter((_, index) => codes[index] !== refusedCode)
+  const codes = requests.map((it) => (isTaken(it) ? it.qos : reasonCode.quotaExceeded))
+  const taken = requests.filter((_, index) => codes[index] !== reasonCode.quotaExceeded)
   answerLater(connection, async () => {
     await subscribePlain(connection, packetId, taken)
-    return writeSuback(packetId, codes)
+    return writeSuback(packetId, codes, connection.level)
   })
 }
 
 function handleUnsubscribe(connection: Connection, frame: Frame): void {
   const { packetId, filters } = readUnsubscribe(frame, connection.level)
   demandFilters(filters)
-  const known = filters.filter((filter) => connection.plain?.granted.has(filter))
+  const isKnown = (filter: string) => connection.plain?.granted.has(filter) === true
+  const known = filters.filter(isKnown)
+  const codes = filters.map((filter) =>
+    isKnown(filter) ? reasonCode.success : reasonCode.noSubscriptionExisted,
+  )
   answerLater(connection, async () => {
     await unsubscribePlain(connection, packetId, known)
-    return writeUnsuback(packetId)
+    return writeUnsuback(packetId, codes, connection.level)
   })
 }
 

@@ -130,14 +130,24 @@ export function writeDisconnect(reason: ReasonCode, properties: Properties): Buf
   return Buffer.from([header, ...variableInteger(1 + tail.length), reason, ...tail])
 }
 
-/** SUBACK; codes are granted QoS or 128. */
-export function writeSuback(packetId: number, codes: readonly number[]): Buffer {
-  const length = variableInteger(2 + codes.length)
-  return Buffer.from([0x90, ...length, packetId >> 8, packetId & 0xff, ...codes])
+/** SUBACK; codes are granted QoS or reasons, all of which are 128 below level 5 [MQTT-3.9.3-2]. */
+export function writeSuback(packetId: number, codes: readonly number[], level: Level): Buffer {
+  if (level === 5) return writeCodes(0x90, packetId, [0, ...codes])
+  return writeCodes(
+    0x90,
+    packetId,
+    codes.map((code) => Math.min(code, reasonCode.unspecifiedError)),
+  )
 }
 
-export function writeUnsuback(packetId: number): Buffer {
-  return Buffer.from([0xb0, 2, packetId >> 8, packetId & 0xff])
+/** UNSUBACK; below level 5 it has no codes. */
+export function writeUnsuback(packetId: number, codes: readonly number[], level: Level): Buffer {
+  return writeCodes(0xb0, packetId, level === 5 ? [0, ...codes] : [])
+}
+
+function writeCodes(header: number, packetId: number, rest: readonly number[]): Buffer {
+  const length = variableInteger(2 + rest.length)
+  return Buffer.from([header, ...length, packetId >> 8, packetId & 0xff, ...rest])
 }
 
 /** A PUBLISH of QoS 1 with packet id 0, to be copied and stamped for each receiver, or of QoS 0. */

@@ -68,8 +68,7 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
   return {
     saveDevice({ user, device, subscriptions, cursors = [], dropped = [] }, at) {
       transact(() => {
-        const list = subscriptions.map(({ filter, qos }) => ({ filter, qos }))
-        const key = upsertDevice.all([user, device, JSON.stringify(list), at])[0]?.key
+        const key = upsertDevice.all([user, device, JSON.stringify(subscriptions), at])[0]?.key
         if (key === undefined) throw new Error('a device was stored without a key')
         for (const id of dropped) deleteCursor.run([key, conversationKey(id) ?? null])
         for (const cursor of cursors) write(setCursor, key, user, cursor)

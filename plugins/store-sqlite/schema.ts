@@ -21,8 +21,9 @@ import { makeTransact } from './transaction.ts'
  * CPU of an append (54 µs a row against 20). `seq` counts 1, 2, 3, … per conversation. Never
  * removed.
  *
- * devices: durable devices with their subscriptions as JSON; `ends_at` is set while a device is
- * away that has said how long its session shall last. Removed when the session ends.
+ * devices: durable devices with their subscriptions as JSON, each as its port has it
+ * (`Subscription`), without the options that are not set; `ends_at` is set while a device is away
+ * that has said how long its session shall last. Removed when the session ends.
  *
  * cursors: how far a device is in a conversation; removed with the device and when its user leaves
  * the conversation, so a cursor always belongs to a member.

@@ -1,8 +1,18 @@
 // What the delivery engine needs of a store (devices, their subscriptions and cursors), of the log,
 // and of a connection.
 
+/** What a subscription of MQTT 5 may ask for beside its QoS; absent is false, or none. */
+export interface SubscriptionOptions {
+  /** Messages that the device itself published do not match [MQTT5-3.8.3-3]. */
+  readonly noLocal?: true
+  /** Messages keep the RETAIN they were published with [MQTT5-3.3.1-13]. */
+  readonly retainAsPublished?: true
+  /** 1 to 268,435,455; goes with every message that matches [MQTT5-3.3.4-3]. */
+  readonly identifier?: number
+}
+
 /** A topic filter a device subscribed to, with the granted QoS: 2 for plain topics only. */
-export interface Subscription {
+export interface Subscription extends SubscriptionOptions {
   readonly filter: string
   readonly qos: 0 | 1 | 2
 }

@@ -2,14 +2,15 @@
 // remembers of it. Filters of plain topics are only remembered.
 
 import { groupConversation } from '../../protocol/ids.ts'
+import { reasonCode } from '../../protocol/reasons.ts'
 import { parseChatFilter } from '../../protocol/topics.ts'
-import type { Cursor } from './ports.ts'
+import type { Cursor, SubscriptionOptions } from './ports.ts'
 import type { Member, Room } from './room.ts'
 import type { Roster } from './roster.ts'
 import type { SaveSession } from './save-session.ts'
 import type { Session } from './session.ts'
 
-export interface SubscribeRequest {
+export interface SubscribeRequest extends SubscriptionOptions {
   readonly filter: string
   /** As asked for; 2 is granted as 1, which the specification allows, but for plain topics. */
   readonly qos: 0 | 1 | 2
@@ -17,8 +18,13 @@ export interface SubscribeRequest {
   readonly isPlain?: boolean
 }
 
-/** Granted QoS, or refused. */
-export type SubscribeCode = 0 | 1 | 2 | typeof refusedCode
+/** Granted QoS, or why it was refused, as MQTT 5 says it. */
+export type SubscribeCode =
+  | 0
+  | 1
+  | 2
+  | typeof reasonCode.notAuthorized
+  | typeof reasonCode.quotaExceeded
 
 interface Subscriber {
   subscribe(
@@ -27,8 +33,6 @@ interface Subscriber {
   ): Promise<readonly SubscribeCode[]>
   unsubscribe(session: Session, filters: readonly string[]): Promise<void>
 }
-
-export const refusedCode = 128
 
 export function makeSubscriber(save: SaveSession, roster: Roster): Subscriber {
   const membersOf = (session: Session): Iterable<Member> =>
@@ -45,11 +49,12 @@ export function makeSubscriber(save: SaveSession, roster: Roster): Subscriber {
 
   const grant = (session: Session, request: SubscribeRequest): SubscribeCode => {
     const { subscriptions } = session
-    const { filter, qos, isPlain = false } = request
-    if (!isPlain && !mayHear(session, filter)) return refusedCode
-    if (!subscriptions.mayAdd(filter)) return refusedCode
+    const { qos, isPlain = false, ...asked } = request
+    const { filter } = asked
+    if (!isPlain && !mayHear(session, filter)) return reasonCode.notAuthorized
+    if (!subscriptions.mayAdd(filter)) return reasonCode.quotaExceeded
     const granted = isPlain || qos === 0 ? qos : 1
-    subscriptions.set({ filter, qos: granted })
+    subscriptions.set({ ...asked, qos: granted })
     return granted
   }
 

@@ -1,7 +1,7 @@
 // What a session's topic filters cover. Pure: filters in, answers out.
 
 import type { Conversation } from '../../protocol/entry.ts'
-import { filterBytes, isPlainFilter } from '../../protocol/filters.ts'
+import { covers, filterBytes, isPlainFilter } from '../../protocol/filters.ts'
 import { filtersBytesMax } from '../../protocol/limits.ts'
 import type { ChatFilter, Leaf } from '../../protocol/topics.ts'
 import { parseChatFilter } from '../../protocol/topics.ts'
@@ -40,12 +40,19 @@ const leafBit: Readonly<Record<Leaf, number>> = {
 }
 const allLeaves = 31
 
+const none: readonly number[] = Object.freeze([])
+
+/** Most topics whose identifiers are remembered. */
+const topicsMax = 64
+
 /** The filters of one session of a user. A later one replaces an equal one [MQTT-3.8.4-3]. Filters
  * of other users match nothing. A class, because there is one for each session. */
 export class Subscriptions {
   readonly #user: string
   #held: readonly Subscription[]
   #coverage: Coverage | undefined
+  /** Identifiers by topic; absent while no subscription has one. */
+  #identifiers: Map<string, readonly number[]> | undefined
   #version = 0
   /** What the filters count for, once that was asked. */
   #bytes: number | undefined
@@ -53,14 +60,14 @@ export class Subscriptions {
   constructor(user: string, initial: readonly Subscription[]) {
     this.#user = user
     this.#held = initial
+    this.#identifiers = forIdentifiers(initial)
   }
 
   set(subscription: Subscription): void {
-    const { filter, qos } = subscription
-    const at = this.#held.findIndex((held) => held.filter === filter)
-    if (this.#held[at]?.qos === qos) return
+    const at = this.#held.findIndex(({ filter }) => filter === subscription.filter)
+    if (isEqual(this.#held[at], subscription)) return
     this.#replace(at < 0 ? [...this.#held, subscription] : this.#held.with(at, subscription))
-    if (at < 0 && this.#bytes !== undefined) this.#bytes += filterBytes(filter)
+    if (at < 0 && this.#bytes !== undefined) this.#bytes += filterBytes(subscription.filter)
   }
 
   delete(filter: string): void {
@@ -125,8 +132,24 @@ export class Subscriptions {
     return this.hasUserLeaf(leaf) || leaves?.has(leaf) === true || leaves?.has('#') === true
   }
 
+  /** The identifiers of all subscriptions that match a topic: they go with what is delivered to it
+   * [MQTT5-3.3.4-3, MQTT5-3.3.4-4]. */
+  identifiersOf(topic: string): readonly number[] {
+    const known = this.#identifiers
+    if (known === undefined) return none
+    const found = known.get(topic)
+    if (found !== undefined) return found
+    const identifiers = this.#held.flatMap(({ filter, identifier }) =>
+      identifier !== undefined && covers(filter, topic) ? [identifier] : [],
+    )
+    if (known.size >= topicsMax) known.clear()
+    known.set(topic, identifiers)
+    return identifiers
+  }
+
   #replace(held: readonly Subscription[]): void {
     this.#held = held
+    this.#identifiers = forIdentifiers(held)
     this.#coverage = undefined
     this.#version++
   }
@@ -135,6 +158,20 @@ export class Subscriptions {
     this.#coverage ??= cover(this.#user, this.#held)
     return this.#coverage
   }
+}
+
+function isEqual(held: Subscription | undefined, other: Subscription): boolean {
+  return (
+    held?.qos === other.qos &&
+    held.noLocal === other.noLocal &&
+    held.retainAsPublished === other.retainAsPublished &&
+    held.identifier === other.identifier
+  )
+}
+
+function forIdentifiers(held: readonly Subscription[]) {
+  const hasAny = held.some(({ identifier }) => identifier !== undefined)
+  return hasAny ? new Map<string, readonly number[]>() : undefined
 }
 
 function cover(user: string, subscriptions: readonly Subscription[]): Coverage {

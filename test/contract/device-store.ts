@@ -110,6 +110,17 @@ async function testDevices(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.strictSame(await devices.find('alice', 'phone'), { subscriptions: [], cursors: [] })
   })
 
+  await t.test('stores subscriptions with their options', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    const rich = [
+      { filter: 'u/alice/#', qos: 1, identifier: 1 },
+      { filter: 't/a', qos: 2, noLocal: true, retainAsPublished: true, identifier: 268_435_455 },
+      { filter: 't/b', qos: 0, noLocal: true },
+    ] as const
+    await devices.save({ user: 'alice', device: 'phone', subscriptions: rich })
+    t.strictSame((await devices.find('alice', 'phone'))?.subscriptions, rich)
+  })
+
   await t.test(
     'sets the given cursors up or down, removes the dropped, leaves others',
     async (t) => {

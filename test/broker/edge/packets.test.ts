@@ -131,7 +131,9 @@ t.test('acknowledgements are those of mqtt-packet, and their packet id is read b
     assert.ok(bytes.equals(mqtt.generate({ cmd, messageId })), cmd)
     assert.equal(readPacketId(frameOf(bytes), 4), messageId)
     assert.ok(
-      writeUnsuback(messageId).equals(mqtt.generate({ cmd: 'unsuback', messageId } as never)),
+      writeUnsuback(messageId, [0, 17], 4).equals(
+        mqtt.generate({ cmd: 'unsuback', messageId } as never),
+      ),
     )
   })
   holds(t, property)
@@ -147,12 +149,20 @@ t.test('an acknowledgement that is not two bytes long has no packet id', async (
 t.test('SUBACK of any number of codes is that of mqtt-packet', async (t) => {
   const codes = fc.array(fc.constantFrom(0, 1, 128), { minLength: 1, maxLength: 300 })
   const property = fc.property(codes, packetId, (granted, messageId) => {
-    const bytes = writeSuback(messageId, granted)
-    assert.ok(bytes.equals(mqtt.generate({ cmd: 'suback', messageId, granted })))
+    const packet = { cmd: 'suback', messageId, granted } as const
+    assert.ok(writeSuback(messageId, granted, 4).equals(mqtt.generate(packet)))
+    const options = { protocolVersion: 5 }
+    assert.ok(writeSuback(messageId, granted, 5).equals(mqtt.generate(packet, options)))
+    const unsuback = { cmd: 'unsuback', messageId, granted } as never
+    assert.ok(writeUnsuback(messageId, granted, 5).equals(mqtt.generate(unsuback, options)))
   })
   holds(t, property)
   const many = new Array<number>(200_000).fill(128)
-  t.match(parseAll(writeSuback(7, many)), [{ cmd: 'suback', messageId: 7 }])
+  t.match(parseAll(writeSuback(7, many, 4)), [{ cmd: 'suback', messageId: 7 }])
+})
+
+t.test('below level 5 every refusal of a SUBACK is 128 [MQTT-3.9.3-2]', async (t) => {
+  t.same([...writeSuback(7, [0x87, 2, 0x97, 0x9e], 4).subarray(4)], [128, 2, 128, 128])
 })
 
 t.test('CONNACK and DISCONNECT of level 5 are those of mqtt-packet', async (t) => {

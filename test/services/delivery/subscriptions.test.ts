@@ -3,6 +3,7 @@
 import t from 'tap'
 import type { Conversation } from '../../../protocol/entry.ts'
 import type { Leaf } from '../../../protocol/topics.ts'
+import type { Subscription } from '../../../services/delivery/ports.ts'
 import { Subscriptions } from '../../../services/delivery/subscriptions.ts'
 
 const direct: Conversation = { kind: 'direct', id: 'd:x', users: ['alice', 'bob'] }
@@ -78,4 +79,32 @@ t.test('which leaves of the user are heard', async (t) => {
   t.same(heard('u/alice/#'), leaves)
   for (const leaf of leaves) t.same(heard(`u/alice/${leaf}`), [leaf])
   for (const filter of ['u/bob/#', 'g/+/#', 'g/alice/#', 'u/bob/error']) t.same(heard(filter), [])
+})
+
+t.test('the identifiers of all filters that match a topic [MQTT5-3.3.4-3]', async (t) => {
+  const subscriptions = new Subscriptions('alice', [{ filter: 'g/+/#', qos: 1, identifier: 7 }])
+  subscriptions.set({ filter: 'g/team/msg', qos: 0, identifier: 8 })
+  subscriptions.set({ filter: 'g/+/msg', qos: 0 })
+  subscriptions.set({ filter: 'u/alice/#', qos: 0, identifier: 7 })
+  const found = () => ['g/team/msg', 'g/x/msg', 'u/alice/error'].map(identifiersOf)
+  const identifiersOf = (topic: string) => subscriptions.identifiersOf(topic)
+  t.same(found(), [[7, 8], [7], [7]])
+  t.same(found(), [[7, 8], [7], [7]], 'also when asked again')
+  subscriptions.set({ filter: 'g/+/#', qos: 1 })
+  t.same(found(), [[8], [], [7]], 'an equal filter replaces the identifier too [MQTT-3.8.4-3]')
+  for (const filter of ['g/team/msg', 'u/alice/#']) subscriptions.delete(filter)
+  t.same(found(), [[], [], []])
+})
+
+t.test('a change of options is a change', async (t) => {
+  const plain = { filter: 't/a', qos: 1 } as const
+  const subscriptions = new Subscriptions('alice', [plain])
+  for (const options of [{ noLocal: true }, { retainAsPublished: true }, { identifier: 1 }, {}]) {
+    const before = subscriptions.version()
+    const changed = { ...plain, ...options } as Subscription
+    subscriptions.set(changed)
+    subscriptions.set(changed)
+    t.equal(subscriptions.version(), before + 1)
+    t.same(subscriptions.list(), [changed])
+  }
 })
