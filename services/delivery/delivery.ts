@@ -2,6 +2,7 @@
 
 import type { Conversation, Entry } from '../../protocol/entry.ts'
 import { groupTopic, userTopic } from '../../protocol/topics.ts'
+import type { Quota } from './quota.ts'
 
 /** An entry with its conversation, and a place where the broker keeps the bytes it encoded. */
 export class Delivery {
@@ -33,6 +34,8 @@ export class Delivery {
 
 /** The connection behind a session, as the delivery engine sees it. */
 export interface Link {
+  /** What the client takes at a time; absent if it has not said. */
+  readonly quota?: Quota | undefined
   /** Writes an entry to the session's device; the bytes count as unsent until the socket has taken
    * them. A packet id of 0 means QoS 0. */
   deliver(delivery: Delivery, packetId: number, dup: boolean): void

@@ -80,7 +80,9 @@ export class Session implements Listener {
     this.subscriptions = parts.subscriptions
     this.#parts = parts
     this.#options = options
-    this.#window = new Window(options.windowEntriesMax, released)
+    const { quota } = parts.link
+    this.#window = new Window(options.windowEntriesMax, released, quota)
+    quota?.onFree('chat', () => this.drained())
   }
 
   /** The client knows that it is connected: deliveries may begin. */
@@ -226,9 +228,8 @@ export class Session implements Listener {
   /** After the window was full: waits until half of it is free, so that the log is read in pieces
    * worth reading. */
   #resume(): void {
-    const { windowEntriesMax, windowBytesMax } = this.#options
-    if (this.#window.free() * 2 < windowEntriesMax) return
-    if (this.link.unsentBytes() * 2 > windowBytesMax) return
+    if (this.#window.isHalfFull() || this.#window.free() === 0) return
+    if (this.link.unsentBytes() * 2 > this.#options.windowBytesMax) return
     this.#findBehind()
     this.#proceed()
   }

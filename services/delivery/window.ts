@@ -1,6 +1,8 @@
 // The window of one session: which packet ids are unacknowledged, and which entry each one carries.
 // A ring that grows on use, because most sessions are idle. Knows nothing of what it holds.
 
+import type { Quota } from './quota.ts'
+
 /** Packet ids of chat deliveries are 1 … packetIdMax; those above are left to aedes, so that the
  * two never meet on one connection. A multiple of every window size. */
 export const packetIdMax = 32_768
@@ -10,6 +12,7 @@ export const packetIdMax = 32_768
 export class Window<Holder> {
   readonly #entriesMax: number
   readonly #released: (holder: Holder, seq: number) => void
+  readonly #quota: Quota | undefined
   readonly #holders: (Holder | undefined)[] = []
   readonly #seqs: number[] = []
   // Counters that only grow: `tail` the oldest unreleased delivery, `head` the next one. The packet
@@ -18,19 +21,33 @@ export class Window<Holder> {
   #head = 0
 
   /** A window of `entriesMax` (a power of two) that calls `released` for each delivery that is
-   * acknowledged together with all that were sent before it. */
-  constructor(entriesMax: number, released: (holder: Holder, seq: number) => void) {
+   * acknowledged together with all that were sent before it. A quota is what the client takes at a
+   * time, in all; without one it takes everything. */
+  constructor(
+    entriesMax: number,
+    released: (holder: Holder, seq: number) => void,
+    quota?: Quota | undefined,
+  ) {
     this.#entriesMax = entriesMax
     this.#released = released
+    this.#quota = quota
   }
 
   /** Room for that many further deliveries. */
   free(): number {
-    return this.#entriesMax - (this.#head - this.#tail)
+    const free = this.#entriesMax - (this.#head - this.#tail)
+    return this.#quota === undefined ? free : Math.min(free, this.#quota.free())
+  }
+
+  /** Whether more than half of it is in use, or of what the client takes at a time. */
+  isHalfFull(): boolean {
+    const max = Math.min(this.#entriesMax, this.#quota?.max ?? this.#entriesMax)
+    return (this.#head - this.#tail) * 2 > max
   }
 
   /** Takes the next packet id for an entry. Call only when `free() > 0`. */
   take(holder: Holder, seq: number): number {
+    this.#quota?.take()
     const slot = this.#head & (this.#entriesMax - 1)
     this.#holders[slot] = holder
     this.#seqs[slot] = seq
@@ -49,6 +66,7 @@ export class Window<Holder> {
     if (seq < 0) return false
     // A negative seq marks the delivery as acknowledged.
     this.#seqs[slot] = -seq
+    this.#quota?.giveBack('chat')
     if (number === tail) this.#release()
     return true
   }

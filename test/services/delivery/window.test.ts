@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import { Quota } from '../../../services/delivery/quota.ts'
 import { packetIdMax, Window } from '../../../services/delivery/window.ts'
 import { holds } from '../../protocol/support/property.ts'
 
@@ -109,4 +110,27 @@ t.test('a release may take the next packet at once', async (t) => {
     order,
     Array.from({ length: 11 }, (_, index) => index + 1),
   )
+})
+
+t.test('a quota bounds the window, whatever its size; each acknowledgement counts', async (t) => {
+  const quota = new Quota(3)
+  const window = new Window<string>(16, () => {}, quota)
+  t.equal(window.free(), 3)
+  const ids = [1, 2, 3].map((seq) => window.take('a', seq))
+  t.equal(window.free(), 0)
+  t.ok(window.isHalfFull())
+  window.acknowledge(ids[2] as number)
+  t.equal(window.free(), 1, 'also one that is not released yet')
+  window.acknowledge(ids[2] as number)
+  t.equal(window.free(), 1, 'but only once')
+  window.acknowledge(ids[0] as number)
+  window.acknowledge(ids[1] as number)
+  t.same([window.free(), window.isHalfFull()], [3, false])
+})
+
+t.test('the window of a client that takes more than it is as large as ever', async (t) => {
+  const window = new Window<string>(2, () => {}, new Quota(65_535))
+  window.take('a', 1)
+  window.take('a', 2)
+  t.equal(window.free(), 0)
 })
