@@ -83,6 +83,7 @@ function announce(
     ...(assigned === undefined ? {} : { assignedClientIdentifier: assigned }),
     receiveMaximum: limits.publishesInFlightMax,
     maximumPacketSize: limits.packetBytesMax,
+    topicAliasMaximum: limits.topicAliasMax,
     sharedSubscriptionAvailable: false,
   }
 }

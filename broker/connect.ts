@@ -17,6 +17,7 @@ import type { ConnectPacket, Will } from './edge/client-packets.ts'
 import { readConnect } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
 import { recallReceived } from './exactly-once.ts'
+import { makeFlow } from './flow.ts'
 import { introducePlain } from './plain-packets.ts'
 import { readTerms } from './terms.ts'
 
@@ -50,6 +51,9 @@ export function readOrRefuse(connection: Connection, frame: Frame): ConnectPacke
   }
   connection.level = packet.level
   connection.terms = readTerms(packet.properties)
+  if (packet.level === 5) {
+    connection.flow = makeFlow(connection.terms, connection.context.limits.topicAliasMax)
+  }
   if (packet.properties.authenticationMethod === undefined) return packet
   const why = 'no authentication method is known here [MQTT5-4.12.0-1]'
   refuseConnect(connection, reasonCode.badAuthenticationMethod, why)

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { ReasonCode } from '../protocol/reasons.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import type { Delivery, Link } from '../services/delivery/delivery.ts'
+import type { Quota } from '../services/delivery/quota.ts'
 import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { BrokerContext, Identity } from './context.ts'
@@ -16,6 +17,7 @@ import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
 import { writeDisconnect, writePublish } from './edge/packets.ts'
 import type { Level } from './edge/reader.ts'
+import type { Flow } from './flow.ts'
 import type { PlainClient } from './plain-client.ts'
 import type { PublishRecords } from './retransmissions.ts'
 import type { Terms } from './terms.ts'
@@ -60,6 +62,8 @@ export class Connection implements Link {
   level: Level = 4
   /** What it can take. */
   terms: Terms = anyTerms
+  /** What is counted for a client of level 5; undefined for the others. */
+  flow: Flow | undefined
   /** A token that came with the WebSocket upgrade. */
   readonly offeredToken: string | undefined
   identity: Identity | undefined
@@ -119,6 +123,10 @@ export class Connection implements Link {
     this.#socket = parts.socket
     this.#outbox = parts.context.postman.outbox(parts.socket, () => this.#drained())
     this.#listen()
+  }
+
+  get quota(): Quota | undefined {
+    return this.flow?.quota
   }
 
   /** QoS 2 packet ids between PUBLISH and PUBREL. */

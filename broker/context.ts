@@ -36,6 +36,8 @@ export interface BrokerLimits extends AdmissionLimits {
   readonly connectTimeoutMs: number
   /** Most publishes of one connection that wait for their commit. */
   readonly publishesInFlightMax: number
+  /** Most topic aliases of one connection, in each direction. */
+  readonly topicAliasMax: number
   /** How long a socket may leave what was written to it in one turn untaken, ms. */
   readonly stalledTimeoutMs: number
   /** Most bytes a device may leave untaken before messages of plain topics are lost to it. */

@@ -15,7 +15,9 @@ import { handleTyping } from './typing.ts'
 
 /** Takes a PUBLISH. Throws `FatalPacket` when it ends the connection. */
 export function handlePublish(connection: Connection, frame: Frame): void {
-  const packet = readPublish(frame, connection.level)
+  const { level, flow } = connection
+  const read = readPublish(frame, level)
+  const packet = flow === undefined ? read : flow.inbound.resolve(read)
   if (packet.qos === 2 && isRepeated(connection, packet.packetId)) return
   const member = rememberedRoute(connection, packet.topic)
   if (member !== undefined) return handleMessage(connection, packet, member)

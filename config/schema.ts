@@ -176,6 +176,11 @@ const settingsSchema = Type.Object(
       [1, 128, 65535],
       'Most unanswered publishes of one connection; above it nothing is read from it.',
     ),
+    topicAliasMax: count(
+      'topics',
+      [0, 16, 65535],
+      'Most topic aliases of one MQTT 5 connection, in each direction; 0: none.',
+    ),
     appendQueueMax: count(
       'messages',
       [1, 20_000, 10_000_000],

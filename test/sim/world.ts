@@ -131,6 +131,7 @@ function chooseOptions(random: Random): ServerOptions {
       ...noAddressLimits,
       connectTimeoutMs: 3000,
       publishesInFlightMax: random.choose(1, 2, 8),
+      topicAliasMax: 16,
       stalledTimeoutMs: 5000,
       windowBytesMax: 262_144,
     },

@@ -51,6 +51,7 @@ const limits: BrokerLimits = {
   ...noAddressLimits,
   connectTimeoutMs: 5000,
   publishesInFlightMax: 8,
+  topicAliasMax: 16,
   stalledTimeoutMs: 30_000,
   windowBytesMax: 262_144,
 }
