@@ -11,6 +11,7 @@ import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { BrokerContext, Identity } from './context.ts'
 import { encodeFor } from './deliver.ts'
+import { encodeForLevel5, encodeNotice, sizeForLevel5 } from './deliver-level5.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
@@ -129,6 +130,14 @@ export class Connection implements Link {
     return this.flow?.quota
   }
 
+  /** What is too large for a client must not be sent to it [MQTT5-3.1.2-24]. */
+  takes(delivery: Delivery, qos: 0 | 1): boolean {
+    const { session, flow, terms } = this
+    if (terms.packetBytesMax === Number.POSITIVE_INFINITY) return true
+    if (session === undefined || flow === undefined) return true
+    return sizeForLevel5(delivery, { session, flow }, qos) <= terms.packetBytesMax
+  }
+
   /** QoS 2 packet ids between PUBLISH and PUBREL. */
   get receivedQos2(): Map<number, ReceivedQos2> {
     this.#receivedQos2 ??= new Map()
@@ -230,14 +239,25 @@ export class Connection implements Link {
   deliver(delivery: Delivery, packetId: number, dup: boolean): void {
     const { session } = this
     if (session === undefined || this.state !== 'open') return
-    const packet = encodeFor(delivery, session.user, packetId === 0 ? 0 : 1)
+    const { flow } = this
+    const qos = packetId === 0 ? 0 : 1
+    const packet =
+      flow === undefined
+        ? encodeFor(delivery, session.user, qos)
+        : encodeForLevel5(delivery, { session, flow }, qos)
     if (packetId === 0) return this.#outbox.write(packet)
     this.lastDelivered = packetId
     this.#outbox.writePublish(packet, packetId, dup)
   }
 
   notify(topic: string, payload: string): void {
-    this.write(writePublish(topic, payload, 0))
+    const { session, flow } = this
+    if (flow === undefined) return this.write(writePublish(topic, payload, 0))
+    if (session === undefined) return
+    const { packetBytesMax } = this.terms
+    const packet = encodeNotice({ session, flow }, { topic, payload }, packetBytesMax)
+    // One that is too large is lost, as at QoS 0 it may be [MQTT5-3.1.2-25].
+    if (packet !== undefined) this.write(packet)
   }
 
   unsentBytes(): number {

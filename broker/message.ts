@@ -1,6 +1,8 @@
 // A message: from its PUBLISH to the log. It is answered after its commit.
 
+import { isUtf8 } from 'node:buffer'
 import type { MessageBody } from '../protocol/entry.ts'
+import type { ParsedPayload } from '../protocol/envelope.ts'
 import { parsePayload } from '../protocol/envelope.ts'
 import type { PublishTopic } from '../protocol/topics.ts'
 import type { Route } from '../services/access/routes.ts'
@@ -13,8 +15,10 @@ import { acknowledge, refuse } from './answer.ts'
 import { handleRepeat, isRecorded, recordPublish, settleRecord } from './at-least-once.ts'
 import type { Connection } from './connection.ts'
 import type { PublishPacket } from './edge/packets.ts'
+import { noProperties } from './edge/properties.ts'
 import { isTaken } from './exactly-once.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import { membersOf, weightOf } from './message-properties.ts'
 
 /** Topics whose route is remembered for one connection. */
 const routesMax = 256
@@ -50,10 +54,18 @@ class PendingPublish implements AppendRequest {
   settled(result: AppendResult): void {
     const connection = this.#connection
     const isStored = result.kind !== 'failed'
+    if (isStored && connection.level === 5) this.#hide(result.seq)
     if (isStored) acknowledge(connection, this.#head)
     else connection.fail('the message could not be stored')
     settleRecord(connection, this.#record, isStored)
     connection.settledOne()
+  }
+
+  /** Its session may want none of its own. */
+  #hide(seq: number): void {
+    const { session, context } = this.#connection
+    const room = context.engine.room(this.conversation)
+    if (room !== undefined) session?.published(room, seq)
   }
 }
 
@@ -83,11 +95,13 @@ export function handleMessage(
   const { session, context } = connection
   if (session === undefined) return
   const { payloadBytesMax } = context.limits
-  if (head.payload.length > payloadBytesMax) {
-    const detail = `${head.payload.length} bytes; ${payloadBytesMax} are accepted`
+  const { payload, properties } = head
+  const bytes = properties === noProperties ? payload.length : payload.length + weightOf(properties)
+  if (bytes > payloadBytesMax) {
+    const detail = `${bytes} bytes; ${payloadBytesMax} are accepted`
     return refuse(connection, head, { code: 'payload-too-large', detail })
   }
-  const parsed = parsePayload(head.payload)
+  const parsed = parse(head)
   if (parsed.kind === 'invalid') {
     return refuse(connection, head, { code: 'invalid-payload', detail: parsed.detail })
   }
@@ -98,6 +112,16 @@ export function handleMessage(
   const message = { head, session, body, isKept, fingerprint }
   if (isKept && head.dup) sendUnlessRepeated(connection, message, to)
   else send(connection, message, to)
+}
+
+/** Below level 5, and mostly, there is nothing beside the payload. */
+function parse({ payload, properties }: PublishPacket): ParsedPayload {
+  if (properties === noProperties) return parsePayload(payload)
+  // [MQTT5-3.3.2-4] is for senders; who receives may check [MQTT5 3.3.2.3.2].
+  if (properties.payloadFormatIndicator && !isUtf8(payload)) {
+    return { kind: 'invalid', detail: 'is said to be UTF-8, and is not' }
+  }
+  return parsePayload(payload, membersOf(properties))
 }
 
 /** A function of its own: what a closure captures is allocated at every call of its function. */

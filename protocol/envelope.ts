@@ -37,13 +37,19 @@ export type ParsedPayload =
   | { readonly kind: 'body'; readonly body: MessageBody }
   | { readonly kind: 'invalid'; readonly detail: string }
 
+/** What was said beside a payload, by the names it has in `ext`. */
+export type Aside = ReadonlyMap<string, string | readonly string[]>
+
+const nothing: Aside = new Map()
+
 /** Reads a published payload: a JSON object is taken by its fields, other UTF-8 text as `text`,
- * other bytes as `data` in base64. Only a JSON object can be invalid. */
-export function parsePayload(bytes: Buffer): ParsedPayload {
-  if (!isUtf8(bytes)) return ok('data', undefined, `"data":"${bytes.toString('base64')}"`)
+ * other bytes as `data` in base64. Only a JSON object can be invalid. What was said beside it goes
+ * into `ext`, where the names of the object win. */
+export function parsePayload(bytes: Buffer, aside: Aside = nothing): ParsedPayload {
+  if (!isUtf8(bytes)) return plain('data', bytes.toString('base64'), aside)
   const text = bytes.toString('utf8')
   const object = parseObject(text)
-  if (object === undefined) return ok('text', undefined, `"text":${JSON.stringify(text)}`)
+  if (object === undefined) return plain('text', text, aside)
   if (!payloadCheck.Check(object)) {
     const first = payloadCheck.Errors(object)[0]
     const where = first?.instancePath.slice(1)
@@ -56,7 +62,7 @@ export function parsePayload(bytes: Buffer): ParsedPayload {
     return invalid(`'kind' ${object.kind} is reserved`)
   }
   try {
-    return ok(object.kind ?? impliedKind(object), object.id, contentFields(object))
+    return ok(object.kind ?? impliedKind(object), object.id, contentFields(object, aside))
   } catch (error) {
     // JSON.parse takes any depth, JSON.stringify is recursive.
     if (error instanceof RangeError) return invalid('is nested too deeply')
@@ -81,7 +87,7 @@ function impliedKind(object: MessagePayload): string {
   return 'custom'
 }
 
-function contentFields(object: MessagePayload): string {
+function contentFields(object: MessagePayload, aside: Aside): string {
   let fields = ''
   const add = (name: string, value: unknown): void => {
     if (value !== undefined) fields += `${fields && ','}"${name}":${JSON.stringify(value)}`
@@ -90,13 +96,20 @@ function contentFields(object: MessagePayload): string {
   add('media', object.media)
   add('data', object.data)
   add('replyTo', object.replyTo)
-  const ext = extension(object)
+  const ext = extension(object, aside)
   return ext === '' ? fields : `${fields}${fields && ','}"ext":{${ext}}`
 }
 
-/** Members of `ext` and unknown members of the object, as JSON. Built as text, so that a member
- * named `__proto__` is only a name. */
-function extension(object: MessagePayload & Record<string, unknown>): string {
+/** A payload that is no JSON object. */
+function plain(name: 'data' | 'text', value: string, aside: Aside): ParsedPayload {
+  const fields = member(name, value)
+  const ext = extension({}, aside)
+  return ok(name, undefined, ext === '' ? fields : `${fields},"ext":{${ext}}`)
+}
+
+/** Members of `ext` and unknown members of the object, and what was said aside, as JSON. Built as
+ * text, so that a member named `__proto__` is only a name. */
+function extension(object: MessagePayload & Record<string, unknown>, aside: Aside): string {
   const members: string[] = []
   const given = (object.ext ?? {}) as Record<string, unknown>
   for (const name of Object.keys(given)) {
@@ -104,6 +117,10 @@ function extension(object: MessagePayload & Record<string, unknown>): string {
   }
   for (const name of Object.keys(object)) {
     if (!named.has(name)) members.push(member(name, object[name]))
+  }
+  for (const [name, value] of aside) {
+    const isUnknown = named.has(name) || !Object.hasOwn(object, name)
+    if (isUnknown && !Object.hasOwn(given, name)) members.push(member(name, value))
   }
   return members.join(',')
 }

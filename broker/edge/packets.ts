@@ -110,6 +110,18 @@ export function writeAcknowledgement(type: number, packetId: number): Buffer {
   return packet
 }
 
+/** The same at level 5 with a reason, and what else there is to say [MQTT5 3.4.2]. */
+export function writeReason(
+  type: number,
+  packetId: number,
+  { reason, properties }: { readonly reason: ReasonCode; readonly properties?: Properties },
+): Buffer {
+  const block = properties === undefined ? Buffer.of() : writeProperties(properties)
+  const length = variableInteger(3 + block.length)
+  const head = [(type << 4) | answerFlags(type), ...length, packetId >> 8, packetId & 0xff, reason]
+  return Buffer.concat([Buffer.from(head), block])
+}
+
 export const pingresp = Buffer.from([0xd0, 0])
 
 /** CONNACK. `code` is a return code below level 5, and a reason code at it. */
@@ -165,6 +177,25 @@ export function writePublish(topic: string, payload: string, qos: 0 | 1): Buffer
   if (qos > 0) packet.writeUInt16BE(0, payloadStart - 2)
   packet.write(payload, payloadStart)
   return packet
+}
+
+/** The same at level 5. */
+export function writePublishWith(
+  properties: Properties,
+  message: { readonly topic: string; readonly payload: string; readonly qos: 0 | 1 },
+): Buffer {
+  const [topic, payload] = [Buffer.from(message.topic), Buffer.from(message.payload)]
+  const topicLength = [topic.length >> 8, topic.length & 0xff]
+  const packetId = message.qos === 0 ? [] : [0, 0]
+  const block = writeProperties(properties)
+  const length = 2 + topic.length + packetId.length + block.length + payload.length
+  return Buffer.concat([
+    Buffer.from([0x30 | (message.qos << 1), ...variableInteger(length), ...topicLength]),
+    topic,
+    Buffer.from(packetId),
+    block,
+    payload,
+  ])
 }
 
 /** Puts a packet id into the QoS 1 PUBLISH that begins at `at`; a negative one sets DUP too. */

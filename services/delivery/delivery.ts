@@ -10,6 +10,8 @@ export class Delivery {
   readonly conversation: Conversation
   /** The encoded packets by addressee and QoS; owned by the broker, shared by all receivers. */
   readonly packets: (Buffer | undefined)[] = []
+  /** The same for clients of level 5, by what is said in them; absent while there is none. */
+  variants: Map<string, Buffer> | undefined
 
   constructor(conversation: Conversation, entry: Entry) {
     this.conversation = conversation
@@ -25,17 +27,23 @@ export class Delivery {
 
   /** The topic under which `user` gets the entry. */
   topicFor(user: string): string {
-    const { conversation } = this
-    return conversation.kind === 'group'
-      ? groupTopic(conversation.group, 'msg')
-      : userTopic(user, 'msg')
+    return messageTopic(this.conversation, user)
   }
+}
+
+/** The topic under which a user gets the messages of a conversation. */
+export function messageTopic(conversation: Conversation, user: string): string {
+  return conversation.kind === 'group'
+    ? groupTopic(conversation.group, 'msg')
+    : userTopic(user, 'msg')
 }
 
 /** The connection behind a session, as the delivery engine sees it. */
 export interface Link {
   /** What the client takes at a time; absent if it has not said. */
   readonly quota?: Quota | undefined
+  /** Whether an entry is not larger than what the client takes; absent if it takes any. */
+  takes?(delivery: Delivery, qos: 0 | 1): boolean
   /** Writes an entry to the session's device; the bytes count as unsent until the socket has taken
    * them. A packet id of 0 means QoS 0. */
   deliver(delivery: Delivery, packetId: number, dup: boolean): void

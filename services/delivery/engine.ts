@@ -321,6 +321,7 @@ function makeSession(
       read: (conversation, after, limit) => log.read(conversation, { after, limit, bytesMax }),
       readFailed: (err) => logger.debug({ err }, 'catch-up waits for the store'),
       caughtUp: tellCaughtUp,
+      tooLarge: tellTooLarge,
       started: watch.started,
       acknowledged: watch.acknowledged,
     },
@@ -332,6 +333,11 @@ function tellCaughtUp({ user, link, subscriptions }: Session): boolean {
   if (!subscriptions.hasUserLeaf('event')) return false
   link.notify(userTopic(user, 'event'), JSON.stringify({ type: 'caughtUp' }))
   return true
+}
+
+function tellTooLarge({ user, link, subscriptions }: Session, { conversation, seq }: Entry): void {
+  if (!subscriptions.hasUserLeaf('event')) return
+  link.notify(userTopic(user, 'event'), JSON.stringify({ type: 'tooLarge', conversation, seq }))
 }
 
 /** A device that is back goes on at its cursor; a conversation it has none for is younger than its

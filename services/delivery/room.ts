@@ -84,6 +84,9 @@ export class Position implements CursorSource {
   unacknowledged = 0
   /** The newest entry of another user that was sent at QoS 1; 0 for none. */
   foreignSent = 0
+  /** Entries above `sent` that the session itself published, and does not want; absent while there
+   * was none. */
+  own: Set<number> | undefined
   /** Whether somebody has noted to look how far this was acknowledged. */
   isNoted = false
 

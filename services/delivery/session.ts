@@ -5,7 +5,7 @@
 import type { Entry } from '../../protocol/entry.ts'
 import type { Cursors } from './cursors.ts'
 import type { Link } from './delivery.ts'
-import { Delivery } from './delivery.ts'
+import { Delivery, messageTopic } from './delivery.ts'
 import type { Listener, Member, Room } from './room.ts'
 import { Position } from './room.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -28,6 +28,8 @@ export interface SessionParts {
   readonly readFailed: (error: unknown) => void
   /** Told when everything that was missed was sent; false if the device does not listen to that. */
   readonly caughtUp: (session: Session) => boolean
+  /** Told of an entry that was not sent, because the client does not take packets so large. */
+  readonly tooLarge: (session: Session, entry: Entry) => void
   /** Told when the session has started. */
   readonly started: (session: Session) => void
   /** Told, once until `isNoted` is false again, that a position was acknowledged further. */
@@ -49,6 +51,8 @@ interface Identity {
 export type SessionState = 'starting' | 'live' | 'catchingUp' | 'windowFull' | 'closed'
 
 const readMax = 100
+/** Most entries of its own that are kept from a device while it has not read what was before. */
+const ownMax = 1000
 
 export class Session implements Listener {
   readonly user: string
@@ -160,6 +164,16 @@ export class Session implements Listener {
     }
   }
 
+  /** The device has published an entry, which was not announced yet. Kept from it if it wants that;
+   * only as long as it is connected, because the log does not know devices. */
+  published(room: Room, seq: number): void {
+    const position = this.positions.get(room)
+    if (position === undefined || seq <= position.sent) return
+    if (!this.subscriptions.hidesOwn(messageTopic(room.conversation, this.user))) return
+    position.own ??= new Set()
+    if (position.own.size < ownMax) position.own.add(seq)
+  }
+
   /** The device acknowledged a delivery. False when the packet id is not one of this session's. */
   acknowledge(packetId: number): boolean {
     const known = this.#window.acknowledge(packetId)
@@ -208,7 +222,8 @@ export class Session implements Listener {
 
   #send(position: Position, delivery: Delivery): void {
     const { seq } = delivery.entry
-    const packetId = position.qos === 0 ? 0 : this.#window.take(position, seq)
+    const isWithheld = this.#isWithheld(position, delivery)
+    const packetId = isWithheld || position.qos === 0 ? 0 : this.#window.take(position, seq)
     position.sent = seq
     if (packetId > 0) {
       position.unacknowledged++
@@ -216,8 +231,19 @@ export class Session implements Listener {
     } else if (position.unacknowledged === 0) position.acked = seq
     // That it was sent is worth remembering too: it decides about DUP.
     this.moved(position)
+    if (isWithheld) return
     const dup = packetId > 0 && seq <= position.resentUntil
     this.link.deliver(delivery, packetId, dup)
+  }
+
+  /** Whether an entry is passed over: the client's own under No Local, or larger than it takes. It
+   * counts as acknowledged when what was sent before it is. */
+  #isWithheld(position: Position, delivery: Delivery): boolean {
+    const { entry } = delivery
+    if (position.own?.delete(entry.seq)) return true
+    if (this.link.takes?.(delivery, position.qos) !== false) return false
+    this.#parts.tooLarge(this, entry)
+    return true
   }
 
   #fallBehind(position: Position): void {

@@ -147,6 +147,13 @@ export class Subscriptions {
     return identifiers
   }
 
+  /** Whether what the device itself publishes under a topic is kept from it: every filter that
+   * matches says No Local [MQTT5-3.8.3-3]. */
+  hidesOwn(topic: string): boolean {
+    if (!this.#held.some(({ noLocal }) => noLocal)) return false
+    return this.#held.every(({ filter, noLocal }) => noLocal || !covers(filter, topic))
+  }
+
   #replace(held: readonly Subscription[]): void {
     this.#held = held
     this.#identifiers = forIdentifiers(held)
