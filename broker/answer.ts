@@ -1,14 +1,21 @@
-// Answers to a PUBLISH: acknowledged, or refused. A publish that is refused is acknowledged,
-// dropped and explained on `u/<me>/error`, because MQTT 3.1.1 has no negative answer.
+// Answers to a PUBLISH: acknowledged, or refused. A publish that is refused is dropped and explained
+// on `u/<me>/error`. Below level 5 it is acknowledged all the same, because MQTT 3.1.1 has no
+// negative answer; at level 5 the answer says why it was refused.
 
 import type { ErrorCode } from '../protocol/errors.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
 import type { Connection } from './connection.ts'
 import type { PublishPacket } from './edge/packets.ts'
-import { packetType, writeAcknowledgement } from './edge/packets.ts'
+import { packetType, writeAcknowledgement, writeReason } from './edge/packets.ts'
+import { release } from './exactly-once.ts'
 
 /** What of a PUBLISH its answer needs. */
 export type Head = Pick<PublishPacket, 'qos' | 'packetId'>
+
+interface Reason {
+  readonly code: ErrorCode
+  readonly detail?: string
+}
 
 /** Writes what the publish's QoS asks for. */
 export function acknowledge(connection: Connection, { qos, packetId }: Head): void {
@@ -19,21 +26,51 @@ export function acknowledge(connection: Connection, { qos, packetId }: Head): vo
 }
 
 /** Answers in order: after the publishes before it [MQTT-4.6.0-2]. The explanation goes first, so
- * that a client that waits for its PUBACK has it by then. */
-export function refuse(
-  connection: Connection,
-  { qos, packetId }: Head,
-  { code, detail }: { readonly code: ErrorCode; readonly detail?: string },
-): void {
+ * that a client that waits for its PUBACK has it by then. All devices of the user hear it, so it is
+ * the same at every level. */
+export function refuse(connection: Connection, head: Head, reason: Reason): void {
   connection.whenNothingInFlight(() => {
     const { session, context } = connection
     if (session === undefined) return
+    const { code, detail = errorCatalogue[code].meaning } = reason
+    const { packetId } = head
     context.engine.notify(session.user, 'error', {
       code,
-      detail: detail ?? errorCatalogue[code].meaning,
+      detail,
       packetId,
       clientId: session.device,
     })
-    acknowledge(connection, { qos, packetId })
+    if (connection.level !== 5) return acknowledge(connection, head)
+    answerRefused(connection, head, { code, detail })
   })
+}
+
+/** PUBACK or PUBREC with the reason; a PUBREC with one ends the exchange [MQTT5 4.3.3]. */
+function answerRefused(
+  connection: Connection,
+  { qos, packetId }: Head,
+  reason: Required<Reason>,
+): void {
+  if (qos === 0) return
+  const answer = writeRefusal(connection, qos === 1 ? packetType.puback : packetType.pubrec, {
+    packetId,
+    ...reason,
+  })
+  if (qos === 1) connection.write(answer)
+  else release(connection, packetId, answer)
+}
+
+/** Says more than the reason code only to who wants to hear it, and has room for it
+ * [MQTT5-3.1.2-29, MQTT5-3.4.2-2, MQTT5-3.4.2-3]. */
+function writeRefusal(
+  { terms }: Connection,
+  type: number,
+  { packetId, code, detail }: Required<Reason> & Pick<Head, 'packetId'>,
+): Buffer {
+  const { reason } = errorCatalogue[code]
+  const short = writeReason(type, packetId, { reason })
+  if (!terms.wantsReasons) return short
+  const properties = { reasonString: detail, userProperties: [['code', code]] as const }
+  const long = writeReason(type, packetId, { reason, properties })
+  return long.length > terms.packetBytesMax ? short : long
 }

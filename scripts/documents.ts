@@ -2,6 +2,7 @@
 
 import { settingDescriptions } from '../config/schema.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
+import { reasonCode } from '../protocol/reasons.ts'
 
 const notice = '<!-- Printed by scripts/print-docs.ts; a test compares. Do not edit. -->'
 
@@ -53,6 +54,14 @@ const mqttMeanings = {
   none: '-',
 }
 
+/** `not authorized` by 0x87. */
+const reasonNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(reasonCode).map(([name, code]) => [
+    code,
+    name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
+  ]),
+)
+
 function errorsDocument(): string {
   const rows = Object.entries(errorCatalogue).map(([code, error]) => [
     `\`${code}\``,
@@ -60,6 +69,7 @@ function errorsDocument(): string {
     error.retryable ? 'yes' : 'no',
     String(error.http),
     mqttMeanings[error.mqtt],
+    error.mqtt === 'none' ? '-' : `0x${error.reason.toString(16)} ${reasonNames.get(error.reason)}`,
   ])
   return [
     notice,
@@ -67,11 +77,13 @@ function errorsDocument(): string {
     '# Errors',
     '',
     'Everything that Parley refuses has one of these codes. Over HTTP the answer is a problem',
-    'document (RFC 9457) with the code in `code`; over MQTT it is what the last column says, and',
+    'document (RFC 9457) with the code in `code`. Over MQTT it is what the last columns say, and',
     'the explanation on `u/<me>/error` is the JSON object `{"code", "detail", "packetId",',
-    '"clientId"}`. Retryable: the same request may succeed later.',
+    '"clientId"}`. With MQTT 5 a publish that is refused is told at once, too: its PUBACK or',
+    'PUBREC has the reason code, the detail as Reason String and the code as the user property',
+    '`code`. Retryable: the same request may succeed later.',
     '',
-    ...table(['code', 'meaning', 'retryable', 'HTTP status', 'MQTT'], rows),
+    ...table(['code', 'meaning', 'retryable', 'HTTP status', 'MQTT', 'reason in MQTT 5'], rows),
     '',
   ].join('\n')
 }

@@ -44,3 +44,10 @@ t.test('a refusal carries its code, and the meaning unless it knows better', asy
     t.ok(refusal instanceof Error)
   }
 })
+
+t.test('a publish is refused with reasons that PUBACK and PUBREC may carry', async (t) => {
+  const allowed: readonly number[] = [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]
+  for (const [code, { mqtt, reason }] of entries) {
+    if (mqtt === 'explain' || mqtt === 'connack5') t.ok(allowed.includes(reason), code)
+  }
+})
