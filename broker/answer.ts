@@ -1,6 +1,6 @@
-// Answers to a PUBLISH: acknowledged, or refused. A publish that is refused is dropped and explained
-// on `u/<me>/error`. Below level 5 it is acknowledged all the same, because MQTT 3.1.1 has no
-// negative answer; at level 5 the answer says why it was refused.
+// Answers to a PUBLISH: acknowledged, or refused. A publish that is refused is dropped and
+// explained on `u/<me>/error`. Below level 5 it is acknowledged all the same, because MQTT 3.1.1
+// has no negative answer; at level 5 the answer says why it was refused.
 
 import type { ErrorCode } from '../protocol/errors.ts'
 import { errorCatalogue } from '../protocol/errors.ts'

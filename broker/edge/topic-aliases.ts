@@ -1,5 +1,5 @@
-// Topic aliases of MQTT 5: numbers that stand for topics while a connection lasts, in each direction
-// its own [MQTT5 3.3.2.3.4].
+// Topic aliases of MQTT 5: numbers that stand for topics while a connection lasts, in each
+// direction its own [MQTT5 3.3.2.3.4].
 
 import { reasonCode } from '../../protocol/reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
@@ -15,8 +15,8 @@ export class InboundAliases {
     this.#max = max
   }
 
-  /** The PUBLISH with its topic, whether it came with it or with an alias that stands for it. Throws
-   * `FatalPacket`. */
+  /** The PUBLISH with its topic, whether it came with it or with an alias that stands for it.
+   * Throws `FatalPacket`. */
   resolve(packet: PublishPacket): PublishPacket {
     const { topic, properties } = packet
     const alias = properties.topicAlias

@@ -1,5 +1,5 @@
-// What sockets on an HTTP server may do, whatever they are for: how many there may be, in all and of
-// one address, and how long they may send nothing, half a header, or a request for ever.
+// What sockets on an HTTP server may do, whatever they are for: how many there may be, in all and
+// of one address, and how long they may send nothing, half a header, or a request for ever.
 
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
@@ -21,8 +21,8 @@ interface SocketLimits {
 }
 
 /** Bounds the sockets of a server; one that is too many is cut. `connectionsCheckingInterval` and
- * `maxHeaderSize` are for who makes the server. Throws `TypeError` when `limitsExempt` holds what is
- * no network. */
+ * `maxHeaderSize` are for who makes the server. Throws `TypeError` when `limitsExempt` holds
+ * what is no network. */
 export function boundSockets(server: Server, bounds: SocketLimits): void {
   const { requestTimeoutMs = limits.requestTimeoutMs } = bounds
   server.maxConnections = bounds.socketsMax

@@ -13,8 +13,8 @@ import { makeBystanders } from './bystanders.ts'
 const mebibyte = 1_048_576
 const announced = 100 * mebibyte
 const floodMs = 4000
-/** MiB, for 42 peers or more. Bare aedes grows by 1,150 for 14 that announce 100 MiB. Most of what is
- * seen here are buffers that are free, and not collected yet. */
+/** MiB, for 42 peers or more. Bare aedes grows by 1,150 for 14 that announce 100 MiB. Most of
+ * what is seen here are buffers that are free, and not collected yet. */
 const growthMax = 192
 
 const lines = (...text: string[]) => Buffer.from(`${text.join('\r\n')}\r\n\r\n`)

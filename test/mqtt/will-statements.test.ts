@@ -117,7 +117,7 @@ onEachWay(t, ways, {
 for (const qos of [0, 1, 2] as const) {
   for (const retain of [false, true]) {
     onEachWay(t, ways, {
-      title: `a will of QoS ${qos}${retain ? ', retained,' : ''} is that [MQTT-3.1.2-14, 3.1.2-16, 17]`,
+      title: `a will of QoS ${qos}${retain ? ', retained,' : ''} is one [MQTT-3.1.2-14, -16, -17]`,
       async run(t, way, base) {
         const name = `${base}-${qos}-${retain}`
         const witness = await witnessOf(t, way, name)
