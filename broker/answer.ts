@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../protocol/errors.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
 import type { Connection } from './connection.ts'
+import { countUp } from './counts.ts'
 import type { PublishPacket } from './edge/packets.ts'
 import { packetType, writeAcknowledgement, writeReason } from './edge/packets.ts'
 import { release } from './exactly-once.ts'
@@ -34,6 +35,7 @@ export function refuse(connection: Connection, head: Head, reason: Reason): void
     if (session === undefined) return
     const { code, detail = errorCatalogue[code].meaning } = reason
     const { packetId } = head
+    countUp(context.counts.publishesRefused, code)
     context.engine.notify(session.user, 'error', {
       code,
       detail,

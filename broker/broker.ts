@@ -3,18 +3,19 @@
 
 import type { Server as HttpServer } from 'node:http'
 import type { Server as TcpServer } from 'node:net'
-import type { Clock } from '../protocol/clock.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import { makeAdmission } from './admission.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
+import { countUp, makeCounts } from './counts.ts'
 import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import type { Reception, Visitor } from './listen.ts'
 import { listenTcp, portOf } from './listen.ts'
 import type { PlainPersistence } from './plain.ts'
 import { makePlainLane } from './plain.ts'
+import { readBroker } from './readings.ts'
 import { makeRetransmissions } from './retransmissions.ts'
 import { makeTimekeeper } from './timekeeper.ts'
 import { handleTrustedPacket } from './trusted.ts'
@@ -30,13 +31,15 @@ export interface Broker {
   connections(): number
   /** How many of them aedes knows of. */
   plainClients(): number
+  /** What its metrics are now. */
+  readings(): ReturnType<typeof readBroker>
   /** Accepts nobody new, answers the publishes that were read, waiting `drainMs` at most, and
    * closes all connections. */
   close(drainMs: number): Promise<void>
 }
 
-export interface BrokerParts extends Omit<BrokerContext, 'plain' | 'postman' | 'retransmissions'> {
-  readonly clock: Clock
+export interface BrokerParts
+  extends Omit<BrokerContext, 'plain' | 'postman' | 'counts' | 'retransmissions'> {
   /** What aedes keeps between connections. */
   readonly plainPersistence: PlainPersistence
   /** Everybody may do everything, and there is no chat. */
@@ -55,7 +58,9 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   })
   parts.engine.onExpired((device) => plain.expired(deviceKey(device)))
   const retransmissions = makeRetransmissions(recordedDevicesMax)
-  const context: BrokerContext = { ...parts, plain, postman: new Postman(), retransmissions }
+  const counts = makeCounts()
+  const postman = new Postman()
+  const context: BrokerContext = { ...parts, plain, postman, counts, retransmissions }
   const connections = new Set<Connection>()
   const timekeeper = makeTimekeeper(connections, limits, clock)
   const servers: TcpServer[] = []
@@ -72,7 +77,14 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       admission.left(address)
     })
   }
-  const reception: Reception = { knock: admission.knock, receive }
+  const reception: Reception = {
+    knock(address) {
+      const refused = admission.knock(address)
+      if (refused !== undefined) countUp(counts.turnedAway, refused)
+      return refused
+    },
+    receive,
+  }
 
   return {
     async listen(address) {
@@ -84,6 +96,13 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
     reception,
     connections: () => connections.size,
     plainClients: () => plain.clients(),
+    readings: () =>
+      readBroker({
+        counts,
+        connections,
+        sentBytes: postman.sentBytes,
+        plainClients: plain.clients(),
+      }),
     async close(drainMs) {
       admission.stop()
       for (const server of servers) server.close()

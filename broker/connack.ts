@@ -5,6 +5,7 @@ import type { ReasonCode } from '../protocol/reasons.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import type { Connection } from './connection.ts'
 import type { BrokerLimits } from './context.ts'
+import { countUp } from './counts.ts'
 import type { ConnectPacket } from './edge/client-packets.ts'
 import { writeConnack } from './edge/packets.ts'
 import type { Properties } from './edge/properties.ts'
@@ -21,7 +22,8 @@ const unavailable = 3
 
 /** Refuses a CONNECT, and ends the connection [MQTT-3.2.2-5, MQTT5-3.2.2-7]. */
 export function refuseConnect(connection: Connection, reason: ReasonCode, why: string): void {
-  const { level, terms } = connection
+  const { level, terms, context } = connection
+  countUp(context.counts.connectsRefused, reason)
   const code = level === 5 ? reason : (returnCodes.get(reason) ?? unavailable)
   const properties = level === 5 && terms.wantsReasons ? { reasonString: why } : {}
   connection.write(writeConnack(level, { code, present: false, properties }))

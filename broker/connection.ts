@@ -10,6 +10,7 @@ import type { Quota } from '../services/delivery/quota.ts'
 import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { BrokerContext, Identity } from './context.ts'
+import { countUp } from './counts.ts'
 import { encodeFor } from './deliver.ts'
 import { encodeForLevel5, encodeNotice, sizeForLevel5 } from './deliver-level5.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
@@ -44,6 +45,10 @@ const holdBit = {
 
 /** Why reading waits. Several may hold at once. */
 export type Hold = keyof typeof holdBit
+const holdReasons = Object.keys(holdBit) as readonly Hold[]
+
+/** How a client came. */
+export type Transport = 'tcp' | 'websocket'
 
 /** `storing`: the PUBREC will come. `received`: it was sent. `remembered`: the message was stored
  * on an earlier connection of the device. */
@@ -65,6 +70,7 @@ export class Connection implements Link {
   terms: Terms = anyTerms
   /** What is counted for a client of level 5; undefined for the others. */
   flow: Flow | undefined
+  readonly transport: Transport
   /** A token that came with the WebSocket upgrade. */
   readonly offeredToken: string | undefined
   identity: Identity | undefined
@@ -106,6 +112,7 @@ export class Connection implements Link {
     readonly context: BrokerContext
     readonly socket: Duplex
     readonly peer: string
+    readonly transport: Transport
     readonly offeredToken: string | undefined
     readonly handle: PacketHandler
     /** Called when the client is connected. */
@@ -114,6 +121,7 @@ export class Connection implements Link {
   }) {
     this.context = parts.context
     this.peer = parts.peer
+    this.transport = parts.transport
     this.offeredToken = parts.offeredToken
     this.round = parts.round
     this.openedInRound = parts.round()
@@ -165,6 +173,7 @@ export class Connection implements Link {
   /** Accepts packets of the size that connected clients may send. */
   opened(): void {
     this.state = 'open'
+    this.context.counts.connectsAccepted++
     this.#accepted()
     this.#framer.packetBytesMax = this.context.limits.packetBytesMax
   }
@@ -245,6 +254,7 @@ export class Connection implements Link {
       flow === undefined
         ? encodeFor(delivery, session.user, qos)
         : encodeForLevel5(delivery, { session, flow }, qos)
+    this.context.counts.chatDelivered++
     if (packetId === 0) return this.#outbox.write(packet)
     this.lastDelivered = packetId
     this.#outbox.writePublish(packet, packetId, dup)
@@ -279,6 +289,12 @@ export class Connection implements Link {
     return this.#holds !== 0
   }
 
+  /** Why this connection is not read. */
+  holds(): readonly Hold[] {
+    if (this.#holds === 0) return []
+    return holdReasons.filter((reason) => (this.#holds & holdBit[reason]) !== 0)
+  }
+
   /** Bytes the socket has taken so far. */
   takenBytes(): number {
     return this.#outbox.takenBytes()
@@ -291,6 +307,7 @@ export class Connection implements Link {
 
   #received(chunk: Buffer): void {
     this.heardInRound = this.round()
+    this.context.counts.bytesReceived += chunk.length
     if (this.state === 'closing' || this.state === 'closed') return
     this.#framer.push(chunk)
     this.#pump()
@@ -305,6 +322,7 @@ export class Connection implements Link {
 
   /** Handles packets until there is none, or something holds. */
   #pump(): void {
+    const { packetsReceived } = this.context.counts
     try {
       while (this.#holds === 0 && this.state !== 'closing' && this.state !== 'closed') {
         // A client that does not take its answers is not read: its answers would pile up.
@@ -312,10 +330,13 @@ export class Connection implements Link {
         if (!this.context.log.hasRoom()) return this.#waitForLog()
         const frame = this.#framer.next()
         if (frame === undefined) return this.#starved()
+        const type = frame.header >> 4
+        packetsReceived[type] = (packetsReceived[type] as number) + 1
         this.#handle(this, frame)
       }
     } catch (error) {
       if (!(error instanceof FatalPacket)) throw error
+      countUp(this.context.counts.protocolErrors, error.reason)
       this.close(error.message, error.reason)
     }
   }

@@ -1,5 +1,6 @@
 // What the handlers of the broker share: the services, the bounds, the plain lane.
 
+import type { Clock } from '../protocol/clock.ts'
 import type { TopicGrants } from '../protocol/grants.ts'
 import type { Logger } from '../protocol/logger.ts'
 import type { PlainAccess } from '../services/access/plain-topics.ts'
@@ -9,6 +10,7 @@ import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
 import type { Receipts } from '../services/receipts/receipts.ts'
 import type { AdmissionLimits } from './admission.ts'
+import type { Counts } from './counts.ts'
 import type { Postman } from './edge/outbox.ts'
 import type { PlainLane } from './plain.ts'
 import type { Retransmissions } from './retransmissions.ts'
@@ -59,7 +61,9 @@ export interface BrokerContext {
   readonly plain: PlainLane
   readonly plainAccess: PlainAccess
   readonly postman: Postman
+  readonly counts: Counts
   readonly retransmissions: Retransmissions
+  readonly clock: Clock
   readonly logger: Logger
   readonly limits: BrokerLimits
   /** An id that nobody else has. */

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket, Server as TcpServer } from 'node:net'
 import { createServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Refused } from './admission.ts'
+import type { Transport } from './connection.ts'
 
 /** Where a client comes from. */
 export interface Peer {
@@ -17,6 +18,7 @@ export interface Peer {
 /** A client that came through a door. */
 export interface Visitor extends Peer {
   readonly socket: Duplex
+  readonly transport: Transport
   readonly offeredToken: string | undefined
   /** To be called when the client has proved who it is. */
   readonly accepted: () => void
@@ -41,7 +43,10 @@ export function peerOf({ remoteAddress = 'unknown', remotePort }: Socket): Peer 
 /** Takes in a client of MQTT over a socket, or cuts it. */
 export function receiveSocket(reception: Reception, socket: Duplex, peer: Peer): void {
   if (reception.knock(peer.address) !== undefined) socket.destroy()
-  else reception.receive({ ...peer, socket, offeredToken: undefined, accepted: ignore })
+  else {
+    const visitor = { socket, offeredToken: undefined, accepted: ignore }
+    reception.receive({ ...peer, ...visitor, transport: 'tcp' })
+  }
 }
 
 /** Listens for MQTT over TCP. Rejects with the system's error when the port cannot be had. */

@@ -22,6 +22,8 @@ import { membersOf, weightOf } from './message-properties.ts'
 
 /** Topics whose route is remembered for one connection. */
 const routesMax = 256
+/** One message of so many is timed. */
+const timedEvery = 16
 
 /** A publish on its way through the log. */
 class PendingPublish implements AppendRequest {
@@ -32,6 +34,8 @@ class PendingPublish implements AppendRequest {
   readonly #connection: Connection
   readonly #head: Head
   readonly #record: number
+  /** When it was made; of one message in many, because the clock costs 0.06 µs each time. */
+  readonly #timedFrom: number | undefined
 
   constructor(
     connection: Connection,
@@ -41,6 +45,8 @@ class PendingPublish implements AppendRequest {
     this.#connection = connection
     this.#head = head
     this.#record = head.record
+    const { counts, clock } = connection.context
+    this.#timedFrom = counts.chatReceived % timedEvery === 1 ? clock() : undefined
     this.conversation = message.conversation
     this.from = message.from
     this.body = message.body
@@ -53,10 +59,15 @@ class PendingPublish implements AppendRequest {
 
   settled(result: AppendResult): void {
     const connection = this.#connection
+    const { counts, clock } = connection.context
     const isStored = result.kind !== 'failed'
+    counts.appends[result.kind]++
     if (isStored && connection.level === 5) this.#hide(result.seq)
     if (isStored) acknowledge(connection, this.#head)
     else connection.fail('the message could not be stored')
+    if (isStored && this.#timedFrom !== undefined) {
+      counts.publishMs.observe(Math.max(0, clock() - this.#timedFrom))
+    }
     settleRecord(connection, this.#record, isStored)
     connection.settledOne()
   }
@@ -94,6 +105,7 @@ export function handleMessage(
 ): void {
   const { session, context } = connection
   if (session === undefined) return
+  context.counts.chatReceived++
   const { payloadBytesMax } = context.limits
   const { payload, properties } = head
   const bytes = properties === noProperties ? payload.length : payload.length + weightOf(properties)

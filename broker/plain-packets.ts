@@ -12,7 +12,7 @@ import type { Will } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import type { PublishPacket } from './edge/packets.ts'
-import { readPacketId } from './edge/packets.ts'
+import { packetType, readPacketId } from './edge/packets.ts'
 import type { Introduction, PlainClient } from './plain-client.ts'
 
 /** Makes the connection's device known to aedes, if it is not. */
@@ -36,8 +36,12 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
 
 /** Connects a connection to a client of aedes; reading waits until aedes has answered. */
 export function introduce(connection: Connection, introduction: Introduction): PlainClient {
-  const plain = connection.context.plain.introduce(introduction, {
-    write: (packet) => connection.write(packet),
+  const { plain: lane, counts } = connection.context
+  const plain = lane.introduce(introduction, {
+    write: (packet) => {
+      if ((packet[0] as number) >> 4 === packetType.publish) counts.plainDelivered++
+      connection.write(packet)
+    },
     closed: () => connection.close('aedes closed the connection', reasonCode.unspecifiedError),
     takenOver: () => connection.takenOver(),
     wanted: () => connection.release('aedes'),
@@ -65,6 +69,7 @@ export function handlePlainPublish(
 ): void {
   const { identity, context } = connection
   if (identity === undefined) return
+  context.counts.plainReceived++
   if (!context.plainAccess.mayPublish(identity.topics, packet.topic)) {
     const detail = 'No grant of the token covers this topic.'
     return refuse(connection, packet, { code: 'not-authorized', detail })

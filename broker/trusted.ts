@@ -79,6 +79,7 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
 }
 
 function handlePublish(connection: Connection, frame: Frame): void {
+  connection.context.counts.plainReceived++
   demandTopic(readPublish(frame, connection.level).topic)
   givePlain(connection, frame)
 }

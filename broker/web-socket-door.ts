@@ -59,7 +59,8 @@ export function attachWebSocket(
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const stream = new WebSocketStream(webSocket, { socket, preConnectBytesMax })
       heartbeat?.watch(stream)
-      reception.receive({ ...peer, socket: stream, offeredToken, accepted: () => stream.trust() })
+      const visitor = { socket: stream, offeredToken, accepted: () => stream.trust() }
+      reception.receive({ ...peer, ...visitor, transport: 'websocket' })
     })
   })
 }

@@ -8,6 +8,7 @@ import type { Identity } from '../broker/context.ts'
 import type { Settings } from '../config/schema.ts'
 import { makePlainPersistence } from '../plugins/aedes-persistence/memory.ts'
 import { loadAdminToken, loadKeys } from '../plugins/keys-file/keys-file.ts'
+import { makeExposition } from '../plugins/metrics/exposition.ts'
 import type { SqliteStore } from '../plugins/store-sqlite/store.ts'
 import { openSqliteStore } from '../plugins/store-sqlite/store.ts'
 import { systemClock } from '../protocol/clock.ts'
@@ -24,15 +25,20 @@ import type { MembershipChange } from '../services/conversations/conversations.t
 import { makeConversations } from '../services/conversations/conversations.ts'
 import { makeEngine } from '../services/delivery/engine.ts'
 import { makeFollow } from '../services/delivery/follow.ts'
+import type { HttpDependencies } from '../services/http/dependencies.ts'
 import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
+import { makeMetricsAccess } from '../services/http/metrics-access.ts'
 import { boundSockets } from '../services/http/sockets.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
 import { makeReleases } from '../services/log/releases.ts'
+import type { Readings } from '../services/metrics/catalogue.ts'
+import type { Exposition } from '../services/metrics/ports.ts'
 import { makeReceipts } from '../services/receipts/receipts.ts'
 import type { Administration } from './administration-port.ts'
 import { makeBareServer } from './bare-server.ts'
+import { readChat } from './readings.ts'
 import type { ListenAddress } from './server-file.ts'
 import { version } from './version.ts'
 
@@ -97,7 +103,10 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     // In bulk, before the engine closes one session after the other.
     () => made.receipts.settle(),
   )
-  const foundation: Foundation = { settings, logger, store, tokens, chat: made, closing }
+  const readings: Foundation['readings'] = [() => readChat(made)]
+  const metrics = makeExposition(() => Object.assign({}, ...readings.map((read) => read())))
+  const services = { store, tokens, chat: made, metrics, readings }
+  const foundation: Foundation = { settings, logger, ...services, closing }
   const httpServer = await makeHttpDoor(foundation)
   const mqtt = settings.roles.includes('broker')
     ? await openBroker(foundation, httpServer.server)
@@ -113,6 +122,9 @@ interface Foundation {
   readonly store: SqliteStore
   readonly tokens: Tokens
   readonly chat: Chat
+  readonly metrics: Exposition
+  /** What is read at a scrape. */
+  readonly readings: (() => Partial<Readings>)[]
   readonly closing: Closing
 }
 
@@ -188,7 +200,7 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
 }
 
 async function openBroker(foundation: Foundation, server: HttpServer): Promise<ListenAddress> {
-  const { settings, logger, store, tokens, chat, closing } = foundation
+  const { settings, logger, store, tokens, chat, readings, closing } = foundation
   if (settings.anonymous) logger.warn('anonymous: whoever can reach this server may do everything')
   const identify = async (token: string): Promise<Identity> => {
     const identity = await tokens.verify(token)
@@ -207,6 +219,7 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<L
     randomId: () => randomBytes(12).toString('base64url'),
   })
   closing.push(() => broker.close(settings.drainTimeoutMs))
+  readings.push(() => broker.readings())
   broker.attach(server)
   const { host } = settings
   return { host, port: await broker.listen({ host, port: settings.mqttPort }) }
@@ -225,8 +238,12 @@ type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>
 
 /** The HTTP server: with the API, or for WebSockets only. */
 async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
-  const { settings, closing } = foundation
-  const door = settings.roles.includes('api') ? await makeApi(foundation) : makeBareServer()
+  const { settings, metrics, closing } = foundation
+  const adminToken = settings.adminToken?.reveal() ?? (await loadAdminToken(settings.data))
+  const mayReadMetrics = makeMetricsAccess(settings.metricsAccess, adminToken)
+  const door = settings.roles.includes('api')
+    ? makeApi(foundation, { adminToken, mayReadMetrics })
+    : makeBareServer({ metrics, mayReadMetrics })
   boundSockets(door.server, {
     socketsMax: settings.connectionsMax + requestSocketsMax,
     connectTimeoutMs: settings.connectTimeoutMs,
@@ -237,7 +254,11 @@ async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
   return door
 }
 
-async function makeApi({ settings, logger, store, tokens, chat }: Foundation): Promise<HttpApi> {
+function makeApi(
+  foundation: Foundation,
+  access: Pick<HttpDependencies, 'adminToken' | 'mayReadMetrics'>,
+): HttpApi {
+  const { settings, logger, store, tokens, chat, metrics } = foundation
   return makeHttp({
     accounts: makeAccounts({ users: store.users, tokens, passwords: makePasswords() }),
     tokens,
@@ -249,7 +270,8 @@ async function makeApi({ settings, logger, store, tokens, chat }: Foundation): P
       const reasons = chat.health.reasons()
       return { ready: reasons.length === 0, reasons }
     },
-    adminToken: settings.adminToken?.reveal() ?? (await loadAdminToken(settings.data)),
+    ...access,
+    metrics,
     issuerInfo: { issuer: settings.issuer, audience: settings.audience },
     registration: settings.registration,
     rateLimits,

@@ -69,6 +69,12 @@ const settingsSchema = Type.Object(
           'Token of the administration API; if not given, one is kept in the data folder.',
       }),
     ),
+    metricsAccess: Type.Enum(['loopback', 'admin', 'open'], {
+      default: 'loopback',
+      description:
+        'Who may read /metrics. loopback: who is on this machine and no proxy, others with the ' +
+        'token of the administration API; admin: only with that token; open: anyone.',
+    }),
     openTopics: Type.Array(Type.String(), {
       uniqueItems: true,
       default: [],

@@ -1,8 +1,10 @@
-// The text of the documents that are printed from the code: docs/config.md and docs/errors.md.
+// The text of the documents that are printed from the code: docs/config.md, docs/errors.md,
+// docs/metrics.md.
 
 import { settingDescriptions } from '../config/schema.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
 import { reasonCode } from '../protocol/reasons.ts'
+import { metricCatalogue } from '../services/metrics/catalogue.ts'
 
 const notice = '<!-- Printed by scripts/print-docs.ts; a test compares. Do not edit. -->'
 
@@ -11,6 +13,7 @@ export function printedDocuments(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/config.md', configDocument()],
     ['docs/errors.md', errorsDocument()],
+    ['docs/metrics.md', metricsDocument()],
   ])
 }
 
@@ -84,6 +87,32 @@ function errorsDocument(): string {
     '`code`. Retryable: the same request may succeed later.',
     '',
     ...table(['code', 'meaning', 'retryable', 'HTTP status', 'MQTT', 'reason in MQTT 5'], rows),
+    '',
+  ].join('\n')
+}
+
+function metricsDocument(): string {
+  const rows = Object.entries(metricCatalogue).map(([name, { kind, labels, help }]) => [
+    `\`${name}\``,
+    kind,
+    labels.map((label) => `\`${label}\``).join(', '),
+    help,
+  ])
+  return [
+    notice,
+    '',
+    '# Metrics',
+    '',
+    '`GET /metrics` on the HTTP port answers in the text format of Prometheus, whatever the roles',
+    'of the process. By default who is on the same machine may read it, and others with the token',
+    'of the administration API as bearer; the setting `metricsAccess` says otherwise. What comes',
+    'with the header `X-Forwarded-For` or `Forwarded` counts as from elsewhere; a proxy that sets',
+    'neither passes everybody on, and wants `metricsAccess` to be `admin`.',
+    '',
+    ...table(['metric', 'kind', 'labels', 'meaning'], rows),
+    '',
+    'With them come the usual metrics of a process, `process_…` and `nodejs_…`: CPU, memory, open',
+    'files, garbage collection and delay of the event loop (since the first scrape).',
     '',
   ].join('\n')
 }

@@ -6,6 +6,8 @@ import { stampPublish } from './packets.ts'
 
 /** Schedules outboxes; one for all connections, so that a turn has one callback, not one each. */
 export class Postman {
+  /** Bytes given to all sockets. */
+  sentBytes = 0
   #dirty: Outbox[] = []
 
   /** The outbox of a socket. `taken` is called when a write has left room for more: at once, or,
@@ -64,6 +66,7 @@ export class Outbox {
   flush(): void {
     if (this.#packets.length === 0) return
     const bytes = this.#join()
+    this.#postman.sentBytes += bytes.length
     if (this.#socket.writable && this.#socket.write(bytes)) this.#taken()
   }
 

@@ -9,6 +9,8 @@ import { userTopic } from '../../protocol/topics.ts'
 import type { MembershipChange } from '../conversations/conversations.ts'
 import type { ConversationStore } from '../conversations/ports.ts'
 import type { LogStore } from '../log/ports.ts'
+import type { Census } from './census.ts'
+import { takeCensus } from './census.ts'
 import type { Cursors } from './cursors.ts'
 import { makeCursors } from './cursors.ts'
 import type { Link } from './delivery.ts'
@@ -104,6 +106,8 @@ export interface Engine extends Notices, Pick<LastSeen, 'onExpired'> {
   user(user: string): ConnectedUser | undefined
   /** A conversation with a connected member. */
   room(conversation: string): Room | undefined
+  /** Who is connected now. */
+  census(): Census
   /** Closes all sessions and writes all cursors. */
   close(): Promise<void>
 }
@@ -200,6 +204,7 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     },
     user: roster.get,
     room: roster.room,
+    census: () => takeCensus(roster),
     async close() {
       stopRepair()
       const sessions = [...roster.users()].flatMap((user) => [...user.sessions])

@@ -14,8 +14,10 @@ import type { UserSettingsService } from '../auth/settings.ts'
 import type { Tokens } from '../auth/tokens.ts'
 import type { Conversations } from '../conversations/conversations.ts'
 import type { LogStore } from '../log/ports.ts'
+import type { Exposition } from '../metrics/ports.ts'
 import type { Receipts } from '../receipts/receipts.ts'
 import type { Guards } from './guards.ts'
+import type { MayReadMetrics } from './metrics-access.ts'
 
 /** Whether the server can do its work now, and if not, why; shown to whoever asks `/readyz`. */
 interface Health {
@@ -33,6 +35,8 @@ export interface HttpDependencies {
   readonly health: () => Health
   /** The bearer token of `/v1/admin/…`. Secret. */
   readonly adminToken: string
+  readonly metrics: Exposition
+  readonly mayReadMetrics: MayReadMetrics
   /** Named in the OpenAPI document, so that others can verify our tokens. */
   readonly issuerInfo: { readonly issuer: string; readonly audience: string }
   /** `closed`: only an administrator makes users. */

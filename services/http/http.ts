@@ -35,6 +35,7 @@ import { createGroup } from './routes/create-group.ts'
 import { getConversationReceipts } from './routes/get-conversation-receipts.ts'
 import { getHealth } from './routes/get-health.ts'
 import { getKeys } from './routes/get-keys.ts'
+import { getMetrics } from './routes/get-metrics.ts'
 import { getOpenApi } from './routes/get-openapi.ts'
 import { getReadiness } from './routes/get-readiness.ts'
 import { getSettings } from './routes/get-settings.ts'
@@ -164,6 +165,7 @@ function addRoutes(app: HttpInstance, dependencies: HttpDependencies): void {
   getReadiness(app, parts)
   getKeys(app, parts)
   getOpenApi(app)
+  getMetrics(app, parts)
   addRefusals()
 }
 

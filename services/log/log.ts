@@ -6,6 +6,7 @@ import type { Clock } from '../../protocol/clock.ts'
 import type { Entry, NewEntry } from '../../protocol/entry.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import { Histogram } from '../metrics/histogram.ts'
 import { makeGathering } from './gathering.ts'
 import type { Persistence } from './persistence.ts'
 import { graceMs, makePersistence } from './persistence.ts'
@@ -59,8 +60,17 @@ export interface Log {
   attempt<Result>(work: () => Promise<Result>): Promise<Result>
   /** Whether messages can be stored now. */
   readonly persistence: Omit<Persistence, 'attempt' | 'insist'>
+  /** What waits for the next commit, and the bytes of that and of the commit under way. */
+  waiting(): { readonly messages: number; readonly bytes: number }
+  readonly meters: LogMeters
   /** Resolves when all that was queued is settled. */
   drained(): Promise<void>
+}
+
+/** Of the commits that succeeded. */
+interface LogMeters {
+  readonly batchMessages: Histogram
+  readonly commitMs: Histogram
 }
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
@@ -70,7 +80,7 @@ const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 export function makeLog(parts: LogParts, options: LogOptions): Log {
   const { store, clock } = parts
   const persistence = makePersistence(parts)
-  const settle = makeSettler(parts, persistence)
+  const { settle, meters } = makeSettler(parts, persistence)
   const gathering = makeGathering(options.gatherMs, clock)
   let queue: AppendRequest[] = []
   /** When each request of `queue` came. */
@@ -106,8 +116,7 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
   const abandonAll = (batch: Batch) => {
     persistence.failed('the store does not answer')
     batch.abandon()
-    const behind = queue
-    queue = []
+    const behind = queue.splice(0)
     queuedAt = []
     forget(behind)
     for (const request of behind) request.settled({ kind: 'failed' })
@@ -156,9 +165,10 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
     read: (conversation, range) => store.read(conversation, range),
     attempt: (work) => persistence.attempt(work, clock() + options.waitMs),
     persistence,
-    drained() {
-      if (!running) return Promise.resolve()
-      return new Promise((resolve) => waitingForDrain.push(resolve))
+    waiting: () => ({ messages: queue.length, bytes: queuedBytes }),
+    meters,
+    async drained() {
+      if (running) await new Promise<void>((resolve) => waitingForDrain.push(resolve))
     },
   }
 }
@@ -166,13 +176,21 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
 /** Commits a batch, answers each request and announces what was stored. */
 function makeSettler(parts: LogParts, persistence: Persistence) {
   const { store, clock, logger, announce } = parts
+  const meters: LogMeters = {
+    batchMessages: new Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]),
+    commitMs: new Histogram([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 30_000]),
+  }
 
   /** The outcomes; undefined when the store did not work in time. Waits for the answer even when
    * the batch was abandoned: the next one must not overtake it, and what was stored is
    * announced. */
   const commit = async (batch: readonly NewMessage[], giveUpAt: number) => {
+    const begunAt = clock()
     try {
-      return await persistence.insist(() => store.append(batch, clock()), giveUpAt)
+      const outcomes = await persistence.insist(() => store.append(batch, clock()), giveUpAt)
+      meters.batchMessages.observe(batch.length)
+      meters.commitMs.observe(Math.max(0, clock() - begunAt))
+      return outcomes
     } catch (error) {
       if (error instanceof StoreFailure) return undefined
       throw error
@@ -193,7 +211,7 @@ function makeSettler(parts: LogParts, persistence: Persistence) {
     }
   }
 
-  return async (batch: Batch, giveUpAt: number): Promise<void> => {
+  const settle = async (batch: Batch, giveUpAt: number): Promise<void> => {
     const { requests } = batch
     if (requests.length === 0) return
     let outcomes: readonly AppendOutcome[] | undefined
@@ -207,6 +225,8 @@ function makeSettler(parts: LogParts, persistence: Persistence) {
       batch.answer(request, outcomes?.[index], announce)
     }
   }
+
+  return { settle, meters }
 }
 
 /** Requests of one transaction, answered in order, each once. */

@@ -5,6 +5,7 @@ import t from 'tap'
 import { settingDescriptions } from '../../config/schema.ts'
 import { errorCatalogue } from '../../protocol/errors.ts'
 import { printedDocuments } from '../../scripts/documents.ts'
+import { metricCatalogue } from '../../services/metrics/catalogue.ts'
 
 const root = new URL('../../../', import.meta.url)
 
@@ -14,7 +15,7 @@ for (const [path, text] of printedDocuments()) {
   })
 }
 
-t.test('every setting and every error stands in its document', async (t) => {
+t.test('every setting, error and metric stands in its document', async (t) => {
   const documents = printedDocuments()
   const settings = documents.get('docs/config.md') ?? ''
   for (const { key, variable } of settingDescriptions) {
@@ -23,4 +24,6 @@ t.test('every setting and every error stands in its document', async (t) => {
   }
   const errors = documents.get('docs/errors.md') ?? ''
   for (const code of Object.keys(errorCatalogue)) t.match(errors, `| \`${code}\` |`)
+  const metrics = documents.get('docs/metrics.md') ?? ''
+  for (const name of Object.keys(metricCatalogue)) t.match(metrics, `| \`${name}\` |`)
 })

@@ -41,7 +41,8 @@ export function makeNetwork(parts: NetworkParts): Network {
         return undefined
       }
       const peer = { address: device, peer: device }
-      reception.receive({ ...peer, socket, offeredToken: undefined, accepted: () => {} })
+      const visitor = { socket, offeredToken: undefined, accepted: () => {} }
+      reception.receive({ ...peer, ...visitor, transport: 'tcp' })
       lines.set(line, device)
       socket.once('close', () => lines.delete(line))
       return line

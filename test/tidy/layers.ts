@@ -22,7 +22,8 @@ const outsideRank = 6
 const siblings: Readonly<Record<string, readonly string[]>> = {
   access: ['conversations', 'delivery'],
   delivery: ['conversations', 'log'],
-  http: ['auth', 'conversations', 'log', 'receipts'],
+  http: ['auth', 'conversations', 'log', 'metrics', 'receipts'],
+  log: ['metrics'],
   receipts: ['conversations', 'delivery', 'log'],
 }
 

@@ -104,6 +104,8 @@ export function makeParts(changes: Partial<HttpDependencies> = {}, level: Level 
     readLog: store.read,
     health: () => ({ ready: true, reasons: [] }),
     adminToken,
+    metrics: { contentType: 'text/plain', text: async () => 'metrics' },
+    mayReadMetrics: () => true,
     issuerInfo: { issuer: 'https://parley.example', audience: 'parley' },
     registration: 'open',
     rateLimits: { register: 1000, token: 1000 },
