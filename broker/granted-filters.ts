@@ -27,6 +27,7 @@ export class GrantedFilters {
   }
 
   set(filter: string, qos: Qos): void {
+    if (this.#byQos[qos].has(filter)) return
     this.delete(filter)
     this.#byQos[qos].add(filter)
     this.#bytes += filterBytes(filter)

@@ -6,6 +6,7 @@ import { reasonCode } from '../protocol/reasons.ts'
 import type { SubscriptionOptions } from '../services/delivery/ports.ts'
 import type { Session } from '../services/delivery/session.ts'
 import type { SubscribeCode, SubscribeRequest } from '../services/delivery/subscribe.ts'
+import { subscriptionsMax } from '../services/delivery/subscriptions.ts'
 import type { Connection } from './connection.ts'
 import type { SubscribePacket } from './edge/client-packets.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
@@ -18,7 +19,8 @@ export function handleSubscribe(connection: Connection, frame: Frame): void {
   const packet = readSubscribe(frame, connection.level)
   const { packetId, subscriptions } = packet
   const requests = subscriptions.map(({ filter, qos }, index) => {
-    const isPlain = isGrantedPlain(connection, filter)
+    // A session has no room for more: to look at each would be work without end.
+    const isPlain = index < subscriptionsMax && isGrantedPlain(connection, filter)
     return { filter, qos, isPlain, ...optionsOf(packet, index) }
   })
   const { session } = connection

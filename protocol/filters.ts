@@ -1,7 +1,7 @@
 // Topic filters as MQTT defines them: which text is one, and what one covers. Pure; chat has a
 // narrower grammar of its own in topics.ts.
 
-import { filterLevelBytes, topicBytesMax, topicLevelsMax } from './limits.ts'
+import { levelBytes, topicBytesMax, topicLevelsMax } from './limits.ts'
 
 /** A wildcard beside something else in its level, and a `#` before something. */
 const strayWildcard = /[^/][+#]|[+#][^/]|#./s
@@ -26,7 +26,7 @@ export function isPlainFilter(text: string): boolean {
 
 /** What a filter counts for, bytes; see `filtersBytesMax`. */
 export function filterBytes(filter: string): number {
-  return Buffer.byteLength(filter) + filter.split('/').length * filterLevelBytes
+  return Buffer.byteLength(filter) + filter.split('/').length * levelBytes
 }
 
 /** Whether every topic that `narrow` matches is matched by `wide`; both are filters. A topic is the

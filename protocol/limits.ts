@@ -12,10 +12,11 @@ export const topicBytesMax = 65_535
 export const topicLevelsMax = 100
 /** Longest filter of a grant, in UTF-8 bytes. */
 export const grantBytesMax = 1024
-/** What a level of a filter counts for, bytes: about what it takes in memory. */
-export const filterLevelBytes = 128
-/** Most bytes of all filters of a session, levels included: four of the longest ones, or two
- * thousand levels. What messages are compared with is bounded by it. */
+/** What a level of a filter or of a retained topic counts for, bytes: about what it takes in memory
+ * when no other shares it (2026-11-22: 170 to 250). */
+export const levelBytes = 256
+/** Most bytes of all filters of a session, levels included: four of the longest ones, or 1280
+ * levels. What a message is compared with is bounded by it. */
 export const filtersBytesMax = 327_680
 /** Most filters of plain topics a token opens, for publishing and for subscribing each. */
 export const grantedFiltersMax = 64

@@ -7,9 +7,6 @@ interface Node<Value> {
   value: Value | undefined
 }
 
-/** What a level costs in memory, bytes, when no other text shares it (2026-11-22: 170 to 250). */
-export const levelBytes = 256
-
 /** A part cut out of a text keeps all of it in memory; up to so many characters are copied. */
 const copiedLengthMax = 12
 

@@ -3,8 +3,9 @@
 // knows no empty levels.
 
 import { Readable } from 'node:stream'
+import { levelBytes } from '../../protocol/limits.ts'
 import type { Logger } from '../../protocol/logger.ts'
-import { LevelTree, levelBytes } from './level-tree.ts'
+import { LevelTree } from './level-tree.ts'
 
 export interface RetainedLimits {
   /** Most retained messages. */

@@ -2,8 +2,8 @@
 // retained messages with bounds; packet ids of half-finished QoS 2.
 
 import t from 'tap'
-import { levelBytes } from '../../../plugins/aedes-persistence/level-tree.ts'
 import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
+import { levelBytes } from '../../../protocol/limits.ts'
 
 const limits = { messagesMax: 3, bytesMax: 100, retainedMax: 3, retainedBytesMax: 10_000 }
 const warnings: object[] = []
