@@ -2,17 +2,18 @@
 // that makes connections.
 
 import type { Server as HttpServer } from 'node:http'
-import type { Server as TcpServer } from 'node:net'
+import type { Socket, Server as TcpServer } from 'node:net'
 import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import { makeAdmission } from './admission.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext } from './context.ts'
 import { countUp, makeCounts } from './counts.ts'
+import type { Proxies } from './doors/proxies.ts'
 import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import type { Reception, Visitor } from './listen.ts'
-import { listenTcp, portOf } from './listen.ts'
+import { listenTcp, peerOf, portOf, receiveSocket } from './listen.ts'
 import type { PlainPersistence } from './plain.ts'
 import { makePlainLane } from './plain.ts'
 import { readBroker } from './readings.ts'
@@ -24,6 +25,8 @@ import { attachWebSocket } from './web-socket-door.ts'
 export interface Broker {
   /** Accepts MQTT over TCP; resolves with the port. Rejects when the port cannot be had. */
   listen(address: { readonly host: string; readonly port: number }): Promise<number>
+  /** Takes in a client over a socket that another door, as that of TLS, has accepted. */
+  enter(socket: Socket): void
   /** Accepts MQTT over WebSocket at `/mqtt` of this server. */
   attach(server: HttpServer): void
   /** Where other doors may lead to. */
@@ -42,6 +45,8 @@ export interface BrokerParts
   extends Omit<BrokerContext, 'plain' | 'postman' | 'counts' | 'retransmissions'> {
   /** What aedes keeps between connections. */
   readonly plainPersistence: PlainPersistence
+  /** Those in front of the port for MQTT over TCP. */
+  readonly proxies?: Proxies
   /** Everybody may do everything, and there is no chat. */
   readonly isTrusted: boolean
 }
@@ -50,7 +55,7 @@ export interface BrokerParts
 const recordedDevicesMax = 10_000
 
 export async function makeBroker(parts: BrokerParts): Promise<Broker> {
-  const { limits, logger, clock, log, releases } = parts
+  const { limits, logger, clock, log, releases, proxies } = parts
   const plain = await makePlainLane({
     persistence: parts.plainPersistence,
     logger,
@@ -88,10 +93,11 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
 
   return {
     async listen(address) {
-      const server = await listenTcp(reception, address)
+      const server = await listenTcp(reception, address, proxies?.expectAt)
       servers.push(server)
       return portOf(server)
     },
+    enter: (socket) => receiveSocket(reception, socket, peerOf(socket)),
     attach: (server) => attachWebSocket(server, reception, limits),
     reception,
     connections: () => connections.size,

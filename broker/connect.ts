@@ -1,9 +1,8 @@
-// CONNECT: who is it, with which device? Verifies the token, opens the session, and answers. The
-// client id is scoped by the user, so nobody can take over another user's session.
+// CONNECT: who is it, with which device? Opens the session, and answers. The client id is scoped by
+// the user, so nobody can take over another user's session.
 
 import { errorCatalogue, Refusal } from '../protocol/errors.ts'
 import { StoreFailure } from '../protocol/failure.ts'
-import { isId } from '../protocol/ids.ts'
 import type { ReasonCode } from '../protocol/reasons.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { parsePublishTopic } from '../protocol/topics.ts'
@@ -18,6 +17,7 @@ import { readConnect } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
 import { recallReceived } from './exactly-once.ts'
 import { makeFlow } from './flow.ts'
+import { deviceOf, identify } from './identify.ts'
 import { introducePlain } from './plain-packets.ts'
 import { readTerms } from './terms.ts'
 
@@ -26,8 +26,8 @@ import { readTerms } from './terms.ts'
 export function handleConnect(connection: Connection, frame: Frame): void {
   const packet = readOrRefuse(connection, frame)
   if (packet === undefined) return
-  const device = clientIdOf(packet, connection.context.randomId)
-  if (device === undefined || !isId(device)) return refuseClientId(connection)
+  const device = deviceOf(connection, packet, clientIdOf(packet, connection.context.randomId))
+  if (device === undefined) return refuseClientId(connection)
   connection.state = 'connecting'
   connection.hold('answer')
   open(connection, packet, device)
@@ -62,7 +62,9 @@ export function readOrRefuse(connection: Connection, frame: Frame): ConnectPacke
 
 /** Refuses a CONNECT for its client id. */
 export function refuseClientId(connection: Connection): void {
-  const why = 'a client id is 1 to 128 bytes without / + # $, spaces or control characters'
+  const why = connection.certified
+    ? 'the client id must be that of the certificate, or empty'
+    : 'a client id is 1 to 128 bytes without / + # $, spaces or control characters'
   refuseConnect(connection, reasonCode.clientIdInvalid, why)
 }
 
@@ -91,9 +93,7 @@ function refusalOf(error: unknown): { readonly reason: ReasonCode; readonly why:
 
 async function open(connection: Connection, packet: ConnectPacket, device: string) {
   const { context } = connection
-  const token = packet.password?.toString() ?? connection.offeredToken
-  if (token === undefined) throw new Refusal('invalid-token', 'no token was given')
-  const identity = await context.identify(token)
+  const identity = await identify(connection, packet)
   const will = plainWill(packet, identity, context)
   if (connection.state !== 'connecting') return
   const { user } = identity

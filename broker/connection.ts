@@ -13,6 +13,7 @@ import type { BrokerContext, Identity } from './context.ts'
 import { countUp } from './counts.ts'
 import { encodeFor } from './deliver.ts'
 import { encodeForLevel5, encodeNotice, sizeForLevel5 } from './deliver-level5.ts'
+import type { Certified } from './doors/certified.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
@@ -73,6 +74,8 @@ export class Connection implements Link {
   readonly transport: Transport
   /** A token that came with the WebSocket upgrade. */
   readonly offeredToken: string | undefined
+  /** What the client's certificate says, if it has shown one. */
+  readonly certified: Certified | undefined
   identity: Identity | undefined
   session: Session | undefined
   /** The device as aedes knows it; undefined as long as it needs no aedes. */
@@ -114,6 +117,7 @@ export class Connection implements Link {
     readonly peer: string
     readonly transport: Transport
     readonly offeredToken: string | undefined
+    readonly certified?: Certified | undefined
     readonly handle: PacketHandler
     /** Called when the client is connected. */
     readonly accepted: () => void
@@ -123,6 +127,7 @@ export class Connection implements Link {
     this.peer = parts.peer
     this.transport = parts.transport
     this.offeredToken = parts.offeredToken
+    this.certified = parts.certified
     this.round = parts.round
     this.openedInRound = parts.round()
     this.heardInRound = this.openedInRound

@@ -11,6 +11,7 @@ import type { Releases } from '../services/log/releases.ts'
 import type { Receipts } from '../services/receipts/receipts.ts'
 import type { AdmissionLimits } from './admission.ts'
 import type { Counts } from './counts.ts'
+import type { Certified } from './doors/certified.ts'
 import type { Postman } from './edge/outbox.ts'
 import type { PlainLane } from './plain.ts'
 import type { Retransmissions } from './retransmissions.ts'
@@ -58,6 +59,8 @@ export interface BrokerContext {
   readonly receipts: Pick<Receipts, 'read' | 'typing'>
   /** Verifies a token and that its user exists; throws `Refusal`. */
   readonly identify: (token: string) => Promise<Identity>
+  /** The same for the certificate of a connection. */
+  readonly certify: (certified: Certified) => Promise<Identity>
   readonly plain: PlainLane
   readonly plainAccess: PlainAccess
   readonly postman: Postman

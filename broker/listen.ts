@@ -6,6 +6,9 @@ import { createServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Refused } from './admission.ts'
 import type { Transport } from './connection.ts'
+import type { Certified } from './doors/certified.ts'
+import { certifiedBy } from './doors/certified.ts'
+import { listenOn } from './doors/listening.ts'
 
 /** Where a client comes from. */
 export interface Peer {
@@ -20,6 +23,8 @@ export interface Visitor extends Peer {
   readonly socket: Duplex
   readonly transport: Transport
   readonly offeredToken: string | undefined
+  /** What its certificate says, if it has shown one. */
+  readonly certified?: Certified | undefined
   /** To be called when the client has proved who it is. */
   readonly accepted: () => void
 }
@@ -32,40 +37,31 @@ export interface Reception {
   receive(visitor: Visitor): void
 }
 
-/** Where the peer of a socket is: as the system says, or as a proxy does that is trusted. */
-export type PeerOf = (socket: Socket) => Peer
-
-/** What the system says. A peer that is gone already has no address. */
+/** Where the peer of a socket is; behind a proxy, the client (`doors/proxies.ts`). A peer that is
+ * gone already has no address. */
 export function peerOf({ remoteAddress = 'unknown', remotePort }: Socket): Peer {
   return { address: remoteAddress, peer: `${remoteAddress}:${remotePort}` }
 }
 
 /** Takes in a client of MQTT over a socket, or cuts it. */
 export function receiveSocket(reception: Reception, socket: Duplex, peer: Peer): void {
+  const visitor = { ...peer, socket, certified: certifiedBy(socket), accepted: ignore }
   if (reception.knock(peer.address) !== undefined) socket.destroy()
-  else {
-    const visitor = { socket, offeredToken: undefined, accepted: ignore }
-    reception.receive({ ...peer, ...visitor, transport: 'tcp' })
-  }
+  else reception.receive({ ...visitor, transport: 'tcp', offeredToken: undefined })
 }
 
-/** Listens for MQTT over TCP. Rejects with the system's error when the port cannot be had. */
+/** Listens for MQTT over TCP. `prepare` may change what happens to new connections. Rejects with
+ * the system's error when the port cannot be had. */
 export async function listenTcp(
   reception: Reception,
-  { host, port }: { readonly host: string; readonly port: number },
+  address: { readonly host: string; readonly port: number },
+  prepare: (server: TcpServer) => void = ignore,
 ): Promise<TcpServer> {
   // Half-open, so that what a client wrote before it closed is still processed.
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true })
   server.on('connection', (socket) => receiveSocket(reception, socket, peerOf(socket)))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, () => {
-      server.off('error', reject)
-      // A connection that cannot be accepted (no file descriptors are left) is not ours to mend.
-      server.on('error', ignore)
-      resolve()
-    })
-  })
+  prepare(server)
+  await listenOn(server, address)
   return server
 }
 

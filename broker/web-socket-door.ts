@@ -5,9 +5,10 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { certifiedBy } from './doors/certified.ts'
 import { makeHeartbeat } from './edge/heartbeat.ts'
 import { WebSocketStream } from './edge/web-socket-stream.ts'
-import type { PeerOf, Reception } from './listen.ts'
+import type { Reception } from './listen.ts'
 import { peerOf } from './listen.ts'
 
 interface WebSocketOptions {
@@ -19,7 +20,6 @@ interface WebSocketOptions {
   /** How long a client may be silent before it is pinged, and then until it is cut, ms; 0 for any
    * time. */
   readonly webSocketPingMs: number
-  readonly peerOf?: PeerOf
 }
 
 const webSocketPath = '/mqtt'
@@ -51,15 +51,17 @@ export function attachWebSocket(
       return answerWithoutUpgrade(server, request, socket)
     }
     const url = urlOf(request)
-    const peer = (options.peerOf ?? peerOf)(socket)
+    const peer = peerOf(socket)
     const status = refusalOf(request, url, options) ?? statusOf(reception.knock(peer.address))
     if (status !== undefined) return reject(socket, status)
     const offeredToken = tokenOf(request, url)
+    const certified = certifiedBy(socket)
     socket.setNoDelay(true)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const stream = new WebSocketStream(webSocket, { socket, preConnectBytesMax })
       heartbeat?.watch(stream)
-      const visitor = { socket: stream, offeredToken, accepted: () => stream.trust() }
+      const accepted = () => stream.trust()
+      const visitor = { socket: stream, offeredToken, certified, accepted }
       reception.receive({ ...peer, ...visitor, transport: 'websocket' })
     })
   })

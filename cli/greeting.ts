@@ -11,6 +11,8 @@ import { connectHost, listenUrl } from './server-file.ts'
 interface Listening {
   readonly mqtt: ListenAddress | undefined
   readonly http: ListenAddress | undefined
+  readonly mqtts: ListenAddress | undefined
+  readonly https: ListenAddress | undefined
 }
 
 export interface GreetingInput {
@@ -23,10 +25,12 @@ export interface GreetingInput {
 
 /** The lines, each with its line feed. */
 export function greeting({ version, settings, listening, hasMosquitto }: GreetingInput): string {
-  const { mqtt, http } = listening
+  const { mqtt, http, mqtts, https } = listening
   const lines = [`Parley ${version}`]
   if (mqtt !== undefined) lines.push(`listening ${listenUrl('mqtt', mqtt)}`)
+  if (mqtts !== undefined) lines.push(`listening ${listenUrl('mqtts', mqtts)}`)
   if (http !== undefined) lines.push(`listening ${listenUrl('http', http)}  (${doors(settings)})`)
+  if (https !== undefined) lines.push(`listening ${listenUrl('https', https)}`)
   lines.push(`data folder ${settings.data}`)
   if (settings.anonymous) {
     lines.push('WARNING: anonymous: whoever can reach this server may do everything; no chat')

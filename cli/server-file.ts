@@ -20,8 +20,10 @@ export interface ServerRecord {
 
 const bytesMax = 4096
 
+type Scheme = 'mqtt' | 'mqtts' | 'http' | 'https'
+
 /** The URL of a listener as it is bound. */
-export function listenUrl(scheme: 'mqtt' | 'http', address: ListenAddress): string {
+export function listenUrl(scheme: Scheme, address: ListenAddress): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host
   return `${scheme}://${host}:${address.port}`
 }

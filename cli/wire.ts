@@ -2,17 +2,25 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import type { Logger as PinoLogger } from 'pino'
+import type { Broker } from '../broker/broker.ts'
 import { makeBroker } from '../broker/broker.ts'
 import type { Identity } from '../broker/context.ts'
+import type { Proxies } from '../broker/doors/proxies.ts'
+import { makeProxies } from '../broker/doors/proxies.ts'
+import type { Tls } from '../broker/doors/tls.ts'
+import { makeTls } from '../broker/doors/tls.ts'
 import type { Settings } from '../config/schema.ts'
 import { makePlainPersistence } from '../plugins/aedes-persistence/memory.ts'
+import { readCertificates } from '../plugins/certificate-files/certificate-files.ts'
 import { loadAdminToken, loadKeys } from '../plugins/keys-file/keys-file.ts'
 import { makeExposition } from '../plugins/metrics/exposition.ts'
 import type { SqliteStore } from '../plugins/store-sqlite/store.ts'
 import { openSqliteStore } from '../plugins/store-sqlite/store.ts'
 import { systemClock } from '../protocol/clock.ts'
 import { Refusal } from '../protocol/errors.ts'
+import { noGrants } from '../protocol/grants.ts'
 import { makePlainAccess } from '../services/access/plain-topics.ts'
 import { makeRoutes } from '../services/access/routes.ts'
 import { makeAccounts } from '../services/auth/accounts.ts'
@@ -45,6 +53,11 @@ import { version } from './version.ts'
 export interface RunningServer {
   readonly mqtt: ListenAddress | undefined
   readonly http: ListenAddress | undefined
+  /** The same over TLS. */
+  readonly mqtts: ListenAddress | undefined
+  readonly https: ListenAddress | undefined
+  /** Reads the TLS certificates again; undefined when there are none. Never throws. */
+  readonly reload: (() => void) | undefined
   /** Resolves with what ended the server by itself; never while it works. */
   readonly failed: Promise<Error>
   /** Accepts nobody new, finishes what was begun within `drainTimeoutMs`, and frees everything. */
@@ -59,6 +72,8 @@ const healthCheckMs = 2000
 const requestSocketsMax = 500
 /** The same of one address. */
 const requestSocketsPerAddressMax = 100
+/** How long answers over HTTPS that are under way may take when the server stops. */
+const tlsCloseGraceMs = 5000
 const rateLimits = { register: 10, token: 30 }
 
 /** Starts every role of the settings in this process. Rejects, with everything closed again, when
@@ -106,14 +121,46 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
   const readings: Foundation['readings'] = [() => readChat(made)]
   const metrics = makeExposition(() => Object.assign({}, ...readings.map((read) => read())))
   const services = { store, tokens, chat: made, metrics, readings }
-  const foundation: Foundation = { settings, logger, ...services, closing }
+  const proxies = makeProxies({
+    from: settings.proxyProtocolFrom,
+    timeoutMs: settings.connectTimeoutMs,
+    logger,
+    clock: systemClock,
+  })
+  const foundation: Foundation = { settings, logger, ...services, closing, proxies }
+  const tls = makeTlsDoors(foundation)
   const httpServer = await makeHttpDoor(foundation)
-  const mqtt = settings.roles.includes('broker')
-    ? await openBroker(foundation, httpServer.server)
+  const { server } = httpServer
+  const broker = settings.roles.includes('broker')
+    ? await openBroker(foundation, server)
     : undefined
-  const { host } = settings
-  const http = { host, ...(await httpServer.listen({ host, port: settings.httpPort })) }
-  return { mqtt, http, failed: store.broken }
+  if (tls !== undefined) closing.push(() => tls.stop())
+  // Last, so that a client is known by its own address to all who listen to connections.
+  proxies.expectAt(server)
+  const { host, tlsHost = host, mqttPort, httpPort, mqttsPort, httpsPort } = settings
+  const listenTls = async (port: number | undefined, enter: (socket: TLSSocket) => void) =>
+    port !== undefined && tls !== undefined
+      ? { host: tlsHost, port: await tls.listen({ host: tlsHost, port }, enter) }
+      : undefined
+  return {
+    mqtt: broker && { host, port: await broker.listen({ host, port: mqttPort }) },
+    mqtts: broker && (await listenTls(mqttsPort, broker.enter)),
+    http: { host, ...(await httpServer.listen({ host, port: httpPort })) },
+    https: await listenTls(httpsPort, (socket) => void server.emit('connection', socket)),
+    reload: tls?.reload,
+    failed: store.broken,
+  }
+}
+
+/** TLS in front of MQTT and HTTP; undefined when there is no certificate. Closed after both. */
+function makeTlsDoors({ settings, logger, closing, proxies }: Foundation): Tls | undefined {
+  if (settings.tlsCertificate.length === 0) return undefined
+  const tls = makeTls(
+    { ...settings, socketsMax: settings.connectionsMax + requestSocketsMax },
+    { load: () => readCertificates(settings, systemClock), proxies, logger, clock: systemClock },
+  )
+  closing.push(() => tls.ended(tlsCloseGraceMs))
+  return tls
 }
 
 interface Foundation {
@@ -126,6 +173,7 @@ interface Foundation {
   /** What is read at a scrape. */
   readonly readings: (() => Partial<Readings>)[]
   readonly closing: Closing
+  readonly proxies: Proxies
 }
 
 type Chat = ReturnType<typeof makeChat>
@@ -199,17 +247,18 @@ function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
   }
 }
 
-async function openBroker(foundation: Foundation, server: HttpServer): Promise<ListenAddress> {
-  const { settings, logger, store, tokens, chat, readings, closing } = foundation
+async function openBroker(foundation: Foundation, server: HttpServer): Promise<Broker> {
+  const { settings, logger, store, tokens, chat, readings, closing, proxies } = foundation
   if (settings.anonymous) logger.warn('anonymous: whoever can reach this server may do everything')
-  const identify = async (token: string): Promise<Identity> => {
-    const identity = await tokens.verify(token)
+  const existing = async (identity: Identity): Promise<Identity> => {
     if (await store.users.userExists(identity.user)) return identity
-    throw new Refusal('not-authorized', 'the user of the token does not exist')
+    throw new Refusal('not-authorized', 'the user does not exist')
   }
   const broker = await makeBroker({
     ...chat,
-    identify,
+    identify: async (token) => existing(await tokens.verify(token)),
+    certify: ({ user, expiresAt }) => existing({ user, expiresAt, topics: noGrants }),
+    proxies,
     logger,
     clock: systemClock,
     limits: settings,
@@ -221,8 +270,7 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<L
   closing.push(() => broker.close(settings.drainTimeoutMs))
   readings.push(() => broker.readings())
   broker.attach(server)
-  const { host } = settings
-  return { host, port: await broker.listen({ host, port: settings.mqttPort }) }
+  return broker
 }
 
 function plainLimitsOf(settings: Settings) {

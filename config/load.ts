@@ -4,6 +4,7 @@
 import { Value } from 'typebox/value'
 import { isPlainFilter } from '../protocol/filters.ts'
 import { isNetwork } from '../protocol/networks.ts'
+import { doorProblems, hostsOf } from './doors.ts'
 import { fromEnvironment } from './environment.ts'
 import { isPrivateHost } from './hosts.ts'
 import type { SettingDescription, SettingKey, Settings } from './schema.ts'
@@ -128,7 +129,7 @@ function check(setting: SettingDescription, given: RawValue, problems: string[])
 function fromText(setting: SettingDescription, value: unknown): unknown {
   if (setting.isList) return listOf(setting, value)
   if (setting.isSwitch) return value === 'true' ? true : value === 'false' ? false : value
-  const isNumber = typeof setting.default === 'number'
+  const isNumber = setting.unit !== undefined
   return isNumber && typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
 }
 
@@ -146,7 +147,7 @@ function contradictions(settings: Settings): string[] {
   const refuse = (isBroken: boolean, problem: string): void => {
     if (isBroken) problems.push(problem)
   }
-  const { payloadBytesMax, packetBytesMax, mqttPort, httpPort } = settings
+  const { payloadBytesMax, packetBytesMax } = settings
   refuse(
     packetBytesMax < payloadBytesMax + packetOverheadBytes,
     `packetBytesMax (${packetBytesMax}) must be at least payloadBytesMax + ` +
@@ -167,17 +168,13 @@ function contradictions(settings: Settings): string[] {
     `appendQueueBytesMax (${settings.appendQueueBytesMax}) must be at least payloadBytesMax ` +
       `(${payloadBytesMax})`,
   )
-  refuse(
-    mqttPort > 0 && mqttPort === httpPort && settings.roles?.includes('broker'),
-    `mqttPort and httpPort must differ, both are ${mqttPort}`,
-  )
-  problems.push(...openness(settings), ...badItems(settings))
+  problems.push(...doorProblems(settings), ...openness(settings), ...badItems(settings))
   return problems
 }
 
 /** What is wrong with `openTopics` and `anonymous`. */
 function openness(settings: Settings): string[] {
-  const { openTopics, anonymous, host } = settings
+  const { openTopics, anonymous } = settings
   if (openTopics === undefined || anonymous === undefined) return []
   const bad = openTopics.filter((filter) => filter !== '#' && !isPlainFilter(filter))
   if (bad.length > 0) {
@@ -192,22 +189,28 @@ function openness(settings: Settings): string[] {
     ]
   }
   if (opensAll && openTopics.length > 1) return ['openTopics # stands alone']
-  if (!anonymous || isPrivateHost(host) || settings.anonymousAnywhere) return []
+  const publicHost = hostsOf(settings).find((host) => !isPrivateHost(host))
+  if (!anonymous || publicHost === undefined || settings.anonymousAnywhere) return []
   return [
-    `anonymous on ${host} would let everybody in who can reach it: listen on a private address, ` +
-      'or set anonymousAnywhere',
+    `anonymous on ${publicHost} would let everybody in who can reach it: listen on a private ` +
+      'address, or set anonymousAnywhere',
   ]
 }
 
 /** Items of lists that are not what the list is of. */
-function badItems({ limitsExempt = [], allowedOrigins = [] }: Settings): string[] {
-  const networks = limitsExempt.filter((item) => !isNetwork(item))
+function badItems(settings: Settings): string[] {
+  const { limitsExempt = [], proxyProtocolFrom = [], allowedOrigins = [] } = settings
+  const isNone = (item: string): boolean => !isNetwork(item)
   const origins = allowedOrigins.filter((item) => !isOrigin(item))
   const refuse = (key: SettingKey, items: readonly string[]) =>
     items.map((item) => {
       return `${key} must be ${findSetting(key)?.expectation}, not ${JSON.stringify(item)}`
     })
-  return [...refuse('limitsExempt', networks), ...refuse('allowedOrigins', origins)]
+  return [
+    ...refuse('limitsExempt', limitsExempt.filter(isNone)),
+    ...refuse('proxyProtocolFrom', proxyProtocolFrom.filter(isNone)),
+    ...refuse('allowedOrigins', origins),
+  ]
 }
 
 /** As browsers write it in the header `Origin` (RFC 6454, section 6.2), and web views with schemes

@@ -21,6 +21,25 @@ function flag(description: string) {
   return Type.Boolean({ default: false, description })
 }
 
+function portOf(purpose: string) {
+  return Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      unit: 'port',
+      description: `Port for ${purpose}; 0 picks a free one. None if it is not given.`,
+    }),
+  )
+}
+
+function files(description: string) {
+  return Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    expected: 'a list of files',
+    description,
+  })
+}
+
 /** Lowest, default and highest value. */
 type Range = readonly [minimum: number, standard: number, maximum: number]
 
@@ -39,6 +58,52 @@ const settingsSchema = Type.Object(
       [0, 8080, 65535],
       'Port for the HTTP API and for MQTT over WebSocket; 0 picks a free one.',
     ),
+    mqttsPort: portOf('MQTT over TLS'),
+    httpsPort: portOf('the HTTP API and MQTT over WebSocket, over TLS'),
+    tlsHost: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Address for mqttsPort and httpsPort, if it is not that of host.',
+      }),
+    ),
+    tlsCertificate: files(
+      'Certificate files, PEM, each with its chain, separated by commas. A client gets the first ' +
+        'one made for the name it asks for (subjectAltName, also *.example.com), or else the ' +
+        'first of all. SIGHUP reads all files again.',
+    ),
+    tlsKey: files('Private keys of the certificates, PEM, in the same order.'),
+    tlsMinVersion: Type.Enum(['TLSv1.2', 'TLSv1.3'], {
+      default: 'TLSv1.2',
+      description: 'Lowest version of TLS that is spoken.',
+    }),
+    tlsClientAuth: Type.Enum(['none', 'optional', 'required'], {
+      default: 'none',
+      description:
+        'Whether clients over TLS show a certificate of tlsClientCa. One whose subject has ' +
+        'O=user and CN=device stands for a token.',
+    }),
+    tlsClientCa: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'File with the certificates, PEM, that sign the certificates of clients.',
+      }),
+    ),
+    tlsClientCrl: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'File with the revocation lists, PEM, of every certificate in tlsClientCa. One that is ' +
+          'past its next update refuses all of them.',
+      }),
+    ),
+    proxyProtocolFrom: Type.Array(Type.String(), {
+      uniqueItems: true,
+      default: [],
+      expected: 'a list of addresses or networks, as 10.0.0.0/8',
+      description:
+        'Addresses of proxies, separated by commas. All connections from there, and no others, ' +
+        'begin with a header of the PROXY protocol, version 2, that says who the client is.',
+    }),
     data: text('Folder for the store and the keys; it is made if it does not exist.', './data'),
     roles: Type.Array(Type.Enum([...roleNames]), {
       minItems: 1,

@@ -33,6 +33,8 @@ async function serve(settings: Settings, context: Context): Promise<void> {
   const { startServer } = await import('../wire.ts')
   const stopped = stopSignal()
   const server = await startServer(settings, logger)
+  // Without certificates it ends the process, as when its terminal is closed.
+  if (server.reload !== undefined) process.on('SIGHUP', server.reload)
   try {
     writeServerFile(settings.data, {
       pid: process.pid,

@@ -16,8 +16,6 @@ interface SocketLimits {
    * `requestTimeoutMs` for the whole, 30 s by default. */
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs?: number
-  /** The peer's address; undefined when the peer has gone. What the socket says, if absent. */
-  readonly addressOf?: (socket: Socket) => string | undefined
 }
 
 /** Bounds the sockets of a server; one that is too many is cut. `connectionsCheckingInterval` and
@@ -34,7 +32,7 @@ export function boundSockets(server: Server, bounds: SocketLimits): void {
 }
 
 function boundAddresses(server: Server, bounds: SocketLimits): void {
-  const { socketsPerAddressMax, addressOf = (socket) => socket.remoteAddress } = bounds
+  const { socketsPerAddressMax } = bounds
   const exempt = makeNetworks(bounds.limitsExempt)
   /** Sockets by network, where there are any. */
   const sockets = new Map<string, number>()
@@ -44,7 +42,7 @@ function boundAddresses(server: Server, bounds: SocketLimits): void {
     else sockets.delete(network)
   }
   server.prependListener('connection', (socket: Socket) => {
-    const address = addressOf(socket)
+    const address = socket.remoteAddress
     if (address === undefined || exempt.has(address)) return
     const network = networkOf(address)
     const held = sockets.get(network) ?? 0

@@ -77,6 +77,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
       }
       throw new Refusal('not-authorized')
     },
+    certify: () => Promise.reject(new Refusal('not-authorized')),
     logger,
     clock,
     limits: options.limits,

@@ -11,6 +11,8 @@ const debianPackages = {
   mosquitto: 'mosquitto',
   'redis-server': 'redis-server',
   chromium: 'chromium',
+  haproxy: 'haproxy',
+  openssl: 'openssl',
 } as const
 
 /** A program that tests may need; `paho` is a python3 that can import paho.mqtt. */

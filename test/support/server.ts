@@ -14,6 +14,9 @@ import type { TopicGrants } from '../../protocol/grants.ts'
 export interface TestServer {
   readonly mqttPort: number
   readonly httpPort: number
+  /** 0 where TLS is not on. */
+  readonly mqttsPort: number
+  readonly httpsPort: number
   readonly httpUrl: string
   readonly data: string
   addUser(user: string): Promise<void>
@@ -26,6 +29,8 @@ export interface TestServer {
     path: string,
     options?: { readonly token?: string; readonly body?: unknown },
   ): Promise<{ readonly status: number; readonly json: unknown }>
+  /** Reads the TLS certificates again. */
+  reload(): void
   close(): Promise<void>
 }
 
@@ -58,8 +63,15 @@ export async function startTestServer(
   })
   const server = await startServer(settings, logger)
   t.teardown(() => server.close())
-  const ports = { mqttPort: server.mqtt?.port ?? 0, httpPort: server.http?.port ?? 0 }
-  return { ...ports, data, ...makeClient(ports.httpPort), close: () => server.close() }
+  const { mqtt, http, mqtts, https } = server
+  const [mqttPort = 0, httpPort = 0] = [mqtt?.port, http?.port]
+  return {
+    ...{ mqttPort, httpPort, mqttsPort: mqtts?.port ?? 0, httpsPort: https?.port ?? 0 },
+    data,
+    ...makeClient(httpPort),
+    reload: () => server.reload?.(),
+    close: () => server.close(),
+  }
 }
 
 function makeClient(port: number) {

@@ -115,6 +115,7 @@ export async function makeBenchBroker(
       if (token === 'x') throw new Refusal('invalid-token')
       return { user: token, expiresAt: Number.POSITIVE_INFINITY, topics: noGrants }
     },
+    certify: () => Promise.reject(new Refusal('not-authorized')),
     logger,
     limits: { ...limits, ...more },
     clock: () => 0,
