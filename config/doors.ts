@@ -1,5 +1,4 @@
-// Settings of the doors that cannot hold together: ports and TLS. A value that was refused before is
-// undefined here, and adds no second problem.
+// Settings of the doors that cannot hold together: ports and TLS.
 
 import type { Settings } from './schema.ts'
 
@@ -9,13 +8,15 @@ export function hostsOf({ host, tlsHost, mqttsPort, httpsPort }: Settings): read
   return isSecure && tlsHost !== undefined ? [host, tlsHost] : [host]
 }
 
-/** What is wrong with the doors; empty when nothing is. */
-export function doorProblems(settings: Settings): readonly string[] {
-  return [...portProblems(settings), ...certificateProblems(settings)]
-}
-
-function portProblems({ roles, mqttPort, httpPort, mqttsPort, httpsPort }: Settings): string[] {
-  const isBroker = roles?.includes('broker') === true
+/** Ports that are taken twice. A setting that was refused is undefined. */
+export function portProblems({
+  roles,
+  mqttPort,
+  httpPort,
+  mqttsPort,
+  httpsPort,
+}: Settings): string[] {
+  const isBroker = roles?.includes('broker')
   const ports = Object.entries(
     isBroker ? { mqttPort, httpPort, mqttsPort, httpsPort } : { httpPort, httpsPort },
   )
@@ -25,9 +26,9 @@ function portProblems({ roles, mqttPort, httpPort, mqttsPort, httpsPort }: Setti
   })
 }
 
-function certificateProblems(settings: Settings): string[] {
+/** What TLS lacks, or has in vain, in settings that are each right. */
+export function tlsProblems(settings: Settings): string[] {
   const { tlsCertificate, tlsKey, tlsClientAuth, tlsClientCa, tlsClientCrl } = settings
-  if (tlsCertificate === undefined || tlsKey === undefined) return []
   const isSecure = settings.mqttsPort !== undefined || settings.httpsPort !== undefined
   const rules: readonly (readonly [isBroken: boolean, problem: string])[] = [
     [isSecure && tlsCertificate.length === 0, 'mqttsPort and httpsPort need tlsCertificate'],
@@ -37,12 +38,9 @@ function certificateProblems(settings: Settings): string[] {
       `tlsKey must name one file for each of tlsCertificate (${tlsCertificate.length}), not ` +
         `${tlsKey.length}`,
     ],
+    [!isSecure && tlsClientAuth !== 'none', 'tlsClientAuth needs mqttsPort or httpsPort'],
     [
-      !isSecure && tlsClientAuth !== 'none' && tlsClientAuth !== undefined,
-      'tlsClientAuth needs mqttsPort or httpsPort',
-    ],
-    [
-      tlsClientAuth !== 'none' && tlsClientAuth !== undefined && tlsClientCa === undefined,
+      tlsClientAuth !== 'none' && tlsClientCa === undefined,
       `tlsClientAuth ${tlsClientAuth} needs tlsClientCa`,
     ],
     [

@@ -4,7 +4,7 @@
 import { Value } from 'typebox/value'
 import { isPlainFilter } from '../protocol/filters.ts'
 import { isNetwork } from '../protocol/networks.ts'
-import { doorProblems, hostsOf } from './doors.ts'
+import { hostsOf, portProblems, tlsProblems } from './doors.ts'
 import { fromEnvironment } from './environment.ts'
 import { isPrivateHost } from './hosts.ts'
 import type { SettingDescription, SettingKey, Settings } from './schema.ts'
@@ -71,6 +71,8 @@ export function loadSettings(input: SettingsInput): LoadedSettings {
     sources[setting.key] = given?.source ?? 'default'
   }
   problems.push(...contradictions(resolved as unknown as Settings))
+  // What is missing can be told only when nothing was refused.
+  if (problems.length === 0) problems.push(...tlsProblems(resolved as unknown as Settings))
   if (problems.length > 0) throw new SettingsError(problems)
   return { settings: freeze(resolved), sources: Object.freeze(sources) as SettingSources }
 }
@@ -168,7 +170,7 @@ function contradictions(settings: Settings): string[] {
     `appendQueueBytesMax (${settings.appendQueueBytesMax}) must be at least payloadBytesMax ` +
       `(${payloadBytesMax})`,
   )
-  problems.push(...doorProblems(settings), ...openness(settings), ...badItems(settings))
+  problems.push(...portProblems(settings), ...openness(settings), ...badItems(settings))
   return problems
 }
 

@@ -73,9 +73,10 @@ function readKey(
   let key: KeyObject
   try {
     key = createPrivateKey(text)
-  } catch (error) {
-    const isEncrypted = codeOf(error) === 'ERR_MISSING_PASSPHRASE'
-    const fault = isEncrypted ? 'has a passphrase: take it off' : 'is not a private key in PEM'
+  } catch {
+    const fault = /^-----BEGIN ENCRYPTED|^Proc-Type: .*ENCRYPTED/m.test(text)
+      ? 'has a passphrase: take it off'
+      : 'is not a private key in PEM'
     throw new OperatorFault(`the private key ${path} ${fault}`)
   }
   if (certificate.leaf.checkPrivateKey(key)) return new Secret(text)
