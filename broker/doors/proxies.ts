@@ -39,7 +39,9 @@ export function makeProxies({ from, timeoutMs, logger, clock }: ProxiesParts): P
     const { remoteAddress } = socket
     // The header came before the handshake.
     if (socket instanceof TLSSocket) return pass()
-    if (remoteAddress === undefined || !networks.has(remoteAddress)) return pass()
+    // It was reset before it was accepted, as proxies do with their probes.
+    if (remoteAddress === undefined) return void socket.destroy()
+    if (!networks.has(remoteAddress)) return pass()
     const key = keyOf(socket)
     readOpening(socket, {
       look: readProxyHeader,

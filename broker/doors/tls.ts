@@ -15,7 +15,7 @@ import { interceptConnections, readOpening } from './opening.ts'
 import type { Proxies } from './proxies.ts'
 
 /** What a server shows and asks for. */
-export interface Certificates {
+interface Certificates {
   /** At least one, the default. `names`: as `a.example` and `*.b.example`, in lower case. */
   readonly pairs: readonly {
     readonly names: readonly string[]
