@@ -156,7 +156,11 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
 function makeTlsDoors({ settings, logger, closing, proxies }: Foundation): Tls | undefined {
   if (settings.tlsCertificate.length === 0) return undefined
   const tls = makeTls(
-    { ...settings, socketsMax: settings.connectionsMax + requestSocketsMax },
+    {
+      ...settings,
+      connectionsMax: settings.connectionsMax + requestSocketsMax,
+      connectionsPerAddressMax: settings.connectionsPerAddressMax + requestSocketsPerAddressMax,
+    },
     { load: () => readCertificates(settings, systemClock), proxies, logger, clock: systemClock },
   )
   closing.push(() => tls.ended(tlsCloseGraceMs))

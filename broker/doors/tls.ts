@@ -8,6 +8,8 @@ import type { Secret } from '../../config/secrets.ts'
 import type { Clock } from '../../protocol/clock.ts'
 import { OperatorFault } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import type { AdmissionLimits } from '../admission.ts'
+import { makeAdmission } from '../admission.ts'
 import { checkClientHello } from './client-hello.ts'
 import { makeComplaint } from './complaints.ts'
 import { listenOn } from './listening.ts'
@@ -30,14 +32,13 @@ interface Certificates {
   readonly warnings: readonly string[]
 }
 
-export interface TlsOptions {
+/** The limits hold for all sockets, from before their handshake on, because that is dear. */
+export interface TlsOptions extends AdmissionLimits {
   readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3'
   /** `optional`: who shows a certificate must show a good one. */
   readonly tlsClientAuth: 'none' | 'optional' | 'required'
   /** How long the first bytes, and then the handshake, may take, ms. */
   readonly connectTimeoutMs: number
-  /** Most sockets of one server, those in their handshake included. */
-  readonly socketsMax: number
 }
 
 interface TlsParts {
@@ -84,6 +85,22 @@ export function makeTls(options: TlsOptions, parts: TlsParts): Tls {
     socket.destroy()
   }
   let contexts = loadContexts(options, parts)
+  const admission = makeAdmission(options, parts)
+
+  const meet = (socket: Socket, pass: () => void): void => {
+    const { remoteAddress: address = 'unknown' } = socket
+    if (admission.knock(address) !== undefined) return void socket.destroy()
+    admission.entered(address)
+    socket.once('close', () => admission.left(address))
+    readOpening(socket, {
+      look: checkClientHello,
+      timeoutMs: options.connectTimeoutMs,
+      done: pass,
+      failed: (reason, heard) => {
+        if (heard) complain({ peer: address, reason })
+      },
+    })
+  }
 
   const makeServer = (enter: (socket: TLSSocket) => void): TlsServer => {
     const server = createServer({
@@ -97,7 +114,6 @@ export function makeTls(options: TlsOptions, parts: TlsParts): Tls {
       rejectUnauthorized: options.tlsClientAuth === 'required',
       SNICallback: (name, done) => done(null, contexts.forName(name)),
     })
-    server.maxConnections = options.socketsMax
     server.on('secureConnection', (socket) => {
       proxies.follow(socket)
       const fault = faultOf(socket)
@@ -108,7 +124,7 @@ export function makeTls(options: TlsOptions, parts: TlsParts): Tls {
     server.on('tlsClientError', (error, socket) => {
       refuse(socket, String(socket.authorizationError ?? codeOf(error)))
     })
-    interceptConnections(server, expectTls(options.connectTimeoutMs, complain))
+    interceptConnections(server, meet)
     proxies.expectAt(server)
     server.on('connection', (socket) => remember(connections, socket))
     return server
@@ -131,6 +147,7 @@ export function makeTls(options: TlsOptions, parts: TlsParts): Tls {
       }
     },
     stop() {
+      admission.stop()
       for (const server of servers) server.close()
     },
     async ended(graceMs) {
@@ -141,21 +158,6 @@ export function makeTls(options: TlsOptions, parts: TlsParts): Tls {
       clearTimeout(cut)
       for (const socket of connections) socket.destroy()
     },
-  }
-}
-
-/** Cuts off what is not TLS before anything is made for it. */
-function expectTls(timeoutMs: number, complain: ReturnType<typeof makeComplaint>) {
-  return (socket: Socket, pass: () => void): void => {
-    const peer = socket.remoteAddress ?? 'gone'
-    readOpening(socket, {
-      look: checkClientHello,
-      timeoutMs,
-      done: pass,
-      failed: (reason, heard) => {
-        if (heard) complain({ peer, reason })
-      },
-    })
   }
 }
 

@@ -1,7 +1,7 @@
 // TLS as an operator meets it: what serve prints, what SIGHUP does, and what keeps it from starting.
 
 import { once } from 'node:events'
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
@@ -69,19 +69,12 @@ t.test('without certificates SIGHUP ends the server, as when its terminal closes
   t.equal((await server.ended()).code, null)
 })
 
-t.test('certificates that cannot be used are one line and exit code 1', { skip }, async (t) => {
+t.test('files that cannot be used are one line and exit code 1', { skip }, async (t) => {
   const { cwd, authority } = setUp(t)
-  authority.issue('other', { names: ['other.example'] })
-  copyFileSync(join(cwd, 'server.pem'), join(cwd, 'twin.pem'))
-  writeFileSync(join(cwd, 'text'), 'nonsense')
+  authority.issue('other')
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ['gone.pem', 'server.key', /^parley: the certificate gone\.pem cannot be read \(ENOENT\)$/m],
-    ['server.pem', 'gone.key', /^parley: the private key gone\.key cannot be read \(ENOENT\)$/m],
-    ['text', 'server.key', /^parley: the certificate text is not PEM$/m],
-    ['server.pem', 'text', /^parley: the private key text is not a private key in PEM$/m],
     ['server.pem', 'other.key', /^parley: .* other\.key does not belong to server\.pem$/m],
-    ['other.pem,twin.pem', 'other.key,server.key', /^parley: .* twin\.pem has no DNS name/m],
-    ['server.pem', 'server.key,other.key', /^parley: .* tlsKey must name one file for each/m],
   ]
   for (const [certificate, key, message] of cases) {
     const files = ['--tls-certificate', certificate, '--tls-key', key]

@@ -224,6 +224,16 @@ t.test('a handshake that breaks, stops or never begins ends alone', { skip }, as
   t.notMatch(JSON.stringify(lines), /"stack"|"err"/)
 })
 
+t.test('who comes too often is cut before the handshake', { skip }, async (t) => {
+  const pace = { connectsPerAddressPerSecond: '1', connectsPerAddressBurst: '2' }
+  const { server, ca, lines } = await setUp(t, { limitsExempt: 'none', ...pace })
+  const options = { ca, servername: 'a.example' }
+  await handshake(t, server.httpsPort, options)
+  await handshake(t, server.httpsPort, options)
+  await t.rejects(Promise.all([1, 2, 3].map(() => handshake(t, server.httpsPort, options))))
+  t.ok(lines.some(({ refused, address }) => refused === 'insistent' && address === '127.0.0.1'))
+})
+
 t.test('a peer that finished the handshake must connect in time', { skip }, async (t) => {
   const { server, ca } = await setUp(t, { connectTimeoutMs: '300' })
   const socket = await handshake(t, server.mqttsPort, { ca, servername: 'a.example' })

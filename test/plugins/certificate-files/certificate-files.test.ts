@@ -44,8 +44,20 @@ t.test('whatever is wrong with a file is one line that names it', { skip }, asyn
   execFileSync('openssl', ['pkey', '-in', key, '-out', locked, ...cipher], { stdio: 'pipe' })
   const text = join(folder, 'text')
   writeFileSync(text, 'nonsense')
+  const other = authority.issue('other', { names: ['other.example'] })
+  // It has an address and no name.
+  const unnamed = authority.issue('unnamed')
+  const second = (it: typeof other) => ({
+    tlsCertificate: [certificate, it.certificate],
+    tlsKey: [key, it.key],
+  })
   const good = { tlsCertificate: [certificate], tlsKey: [key] }
+  t.equal(readCertificates(second(other), clock).pairs.length, 2)
   const cases = [
+    [{ ...good, tlsCertificate: [text] }, /the certificate .*text is not PEM$/],
+    [{ ...good, tlsKey: [text] }, /text is not a private key in PEM$/],
+    [{ ...good, tlsKey: [other.key] }, /other\.key does not belong to .*server\.pem$/],
+    [second(unnamed), /unnamed\.pem has no DNS name/],
     [{ ...good, tlsKey: [locked] }, /locked\.key has a passphrase: take it off$/],
     [{ ...good, tlsKey: [folder] }, /cannot be read \(EISDIR\)$/],
     [{ ...good, tlsClientCa: text }, /the certificate .*text is not PEM$/],
