@@ -62,7 +62,9 @@ export function makeProxies({ from, timeoutMs, logger, clock }: ProxiesParts): P
   }
 
   return {
-    expectAt: (server) => interceptConnections(server, meet),
+    expectAt(server) {
+      if (from.length > 0) interceptConnections(server, meet)
+    },
     follow(socket) {
       const client = clients.get(keyOf(socket))
       if (client !== undefined) setPeer(socket, client)
