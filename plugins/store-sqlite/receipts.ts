@@ -10,6 +10,7 @@ import type {
 } from '../../services/receipts/ports.ts'
 import type { SqlDriver } from './driver.ts'
 import { makeFindKey } from './keys.ts'
+import { throughRowOf } from './read-log.ts'
 import type { Transact } from './transaction.ts'
 
 /** The writing half of `ReceiptStore`. `at` is the time, ms since the epoch. */
@@ -67,8 +68,8 @@ export function makeReceiptReads(driver: SqlDriver): ReceiptReads {
   const conversationKey = makeFindKey(driver, 'conversations')
   const userKey = makeFindKey(driver, 'users')
   const selectCount = driver.prepare<{ count: number }>(`
-    SELECT count(*) AS count FROM messages
-    WHERE conversation = ? AND seq > ? AND seq <= ? AND sender <> ?
+    SELECT coalesce(sum(min(seq, ?3) - max(seq - entries, ?2)), 0) AS count FROM messages
+    WHERE conversation = ?1 AND seq > ?2 AND seq <= ${throughRowOf('?3')} AND sender <> ?4
       AND kind NOT IN (${uncountedKinds.map((kind) => `'${kind}'`).join(', ')})`)
   const selectMarks = driver.prepare<VisibleMark>(`
     SELECT ${visibleMark} FROM members m JOIN users u ON u.id = m.user

@@ -18,8 +18,12 @@ import { makeTransact } from './transaction.ts'
  *
  * messages: the log. Rows lie in the order of their commit, so that an append writes to the end of
  * one tree only; `position` is that global order. Keyed by integers: text keys cost 2.7 times the
- * CPU of an append (54 µs a row against 20). `seq` counts 1, 2, 3, … per conversation. Never
+ * CPU of an append (54 µs a row against 20). `seq` counts 1, 2, 3, … per conversation. A row with
+ * `entries` above 1 is a run (runs.ts): its entries end at `seq`, their ids are in `ids`. Never
  * removed.
+ *
+ * ids: the message ids of entries within runs. An id is here or in a row of `messages` that is one
+ * entry, never in both. Never removed.
  *
  * devices: durable devices with their subscriptions as JSON, each as its port has it
  * (`Subscription`), without the options that are not set; `ends_at` is set while a device is away
@@ -130,6 +134,17 @@ const steps: readonly string[] = [
   `
   ALTER TABLE devices ADD COLUMN ends_at INTEGER;
   CREATE INDEX devices_by_end ON devices (ends_at) WHERE ends_at IS NOT NULL;
+  `,
+  `
+  ALTER TABLE messages ADD COLUMN entries INTEGER NOT NULL DEFAULT 1;
+
+  CREATE TABLE ids (
+    conversation INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (conversation, sender, id)
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 

@@ -12,6 +12,7 @@ export async function testLogStore(t: Test, makeEngine: MakeEngine): Promise<voi
   await t.test('LogStore.append', (t) => testAppend(t, makeEngine))
   await t.test('LogStore.append of what was stored before', (t) => testDuplicates(t, makeEngine))
   await t.test('LogStore.read', (t) => testRead(t, makeEngine))
+  await t.test('LogStore with bursts', (t) => testBursts(t, makeEngine))
   await t.test('LogStore.heads says how far each conversation reaches', async (t) => {
     const engine = await withGroup(await makeEngine(t), 'alice', 'bob')
     const direct = await engine.conversations.ensureDirect('alice', 'bob')
@@ -215,6 +216,69 @@ async function testRead(t: Test, makeEngine: MakeEngine): Promise<void> {
       await log.append([text('alice')], 1)
       t.equal((await log.read(town, { limit: 1, newestFirst: true }))[0]?.seq, seq)
     }
+  })
+}
+
+/** An engine may store what comes at once from one sender otherwise than what comes by itself. */
+async function testBursts(t: Test, makeEngine: MakeEngine): Promise<void> {
+  const burst = (first: number, count: number, from = 'alice'): readonly NewEntry[] =>
+    Array.from({ length: count }, (_, n) => text(from, `m${first + n}`))
+  const appended = (first: number, count: number, at: number) =>
+    Array.from({ length: count }, (_, n) => ({ kind: 'appended', seq: first + n, at }))
+
+  await t.test('gives back any part of a burst', async (t) => {
+    const { log } = await withGroup(await makeEngine(t), 'alice', 'bob')
+    const batch = [...burst(1, 150), text('bob', 'm1'), ...burst(151, 5), text('bob')]
+    t.strictSame(await log.append(batch, 7), appended(1, 157, 7))
+    t.strictSame(
+      await log.read(town, all),
+      batch.map((entry, index) => ({ ...entry, seq: index + 1, at: 7 })),
+    )
+    for (const [after, before] of [
+      [0, 2],
+      [63, 66],
+      [10, 20],
+      [149, 153],
+      [155, 158],
+      [5, 156],
+    ] as const) {
+      const oldest = await log.read(town, { after, before, limit: 1000 })
+      const wanted = Array.from({ length: before - after - 1 }, (_, n) => after + 1 + n)
+      t.strictSame(seqs(oldest), wanted, `${after} … ${before}`)
+      const newest = await log.read(town, { after, before, limit: 1000, newestFirst: true })
+      t.strictSame(seqs(newest), wanted.toReversed(), `${before} … ${after}`)
+    }
+    t.strictSame(seqs(await log.read(town, { after: 20, limit: 2 })), [21, 22])
+    t.strictSame(seqs(await log.read(town, { before: 20, limit: 2, newestFirst: true })), [19, 18])
+  })
+
+  await t.test('knows each message of a burst again, by itself and within others', async (t) => {
+    const { log } = await withGroup(await makeEngine(t), 'alice', 'bob')
+    await log.append([text('alice', 'm2')], 1)
+    await log.append(burst(10, 5), 2)
+    t.strictSame(await log.append([text('alice', 'm12')], 3), [
+      { kind: 'duplicate', seq: 4, at: 2 },
+    ])
+    const again = await log.append([...burst(1, 3), ...burst(13, 3), ...burst(13, 1, 'bob')], 4)
+    t.strictSame(again, [
+      { kind: 'appended', seq: 7, at: 4 },
+      { kind: 'duplicate', seq: 1, at: 1 },
+      { kind: 'appended', seq: 8, at: 4 },
+      { kind: 'duplicate', seq: 5, at: 2 },
+      { kind: 'duplicate', seq: 6, at: 2 },
+      { kind: 'appended', seq: 9, at: 4 },
+      { kind: 'appended', seq: 10, at: 4 },
+    ])
+    const twice = [...burst(20, 3), ...burst(20, 3)]
+    const outcomes = await log.append(twice, 5)
+    t.strictSame(
+      outcomes.map(({ kind, seq }) => `${kind} ${seq}`),
+      [11, 12, 13]
+        .map((seq) => `appended ${seq}`)
+        .concat([11, 12, 13].map((seq) => `duplicate ${seq}`)),
+    )
+    t.strictSame(await log.append(burst(30, 4), 6), appended(14, 4, 6))
+    t.equal((await log.read(town, all)).length, 17)
   })
 }
 

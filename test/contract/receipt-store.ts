@@ -98,6 +98,21 @@ async function testCounts(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.equal(await count(0, head, 'bob', 'g:nowhere'), 0)
   })
 
+  await t.test('counts a part of what came at once', async (t) => {
+    const engine = await withGroup(await makeEngine(t), 'alice', 'bob')
+    await engine.log.append([text('alice', 'a'), text('bob', 'b')], 1)
+    await fill(engine, 100)
+    await engine.log.append([text('bob', 'c')], 1)
+    const count = (after: number, through: number, user = 'bob') =>
+      engine.receipts.count({ conversation: town, user, after, through })
+    t.equal(await count(0, 103), 101)
+    t.equal(await count(2, 102), 100)
+    t.equal(await count(10, 20), 10)
+    t.equal(await count(60, 70), 10)
+    t.equal(await count(101, 1000), 1)
+    t.equal(await count(10, 20, 'alice'), 0)
+  })
+
   await t.test('tells how far an entry has come among those who joined before it', async (t) => {
     const engine = await withGroup(await makeEngine(t), 'alice', 'bob', 'carol', 'dave')
     const { receipts, users, conversations } = engine
