@@ -143,15 +143,21 @@ export function encodeEnvelope(conversation: Conversation, entry: Entry): string
   const { body } = entry
   const address =
     conversation.kind === 'group'
-      ? `"group":${JSON.stringify(conversation.group)}`
-      : `"to":${JSON.stringify(peerOf(conversation.users, entry.from))}`
+      ? `"group":${quote(conversation.group)}`
+      : `"to":${quote(peerOf(conversation.users, entry.from))}`
   const fields = body.fields === '' ? '' : `,${body.fields}`
   return (
-    `{"conversation":${JSON.stringify(entry.conversation)},"seq":${entry.seq},` +
-    `"id":${JSON.stringify(body.messageId ?? serverMessageId(entry.seq))},` +
-    `"from":${JSON.stringify(entry.from)},${address},"at":${entry.at},` +
+    `{"conversation":${quote(entry.conversation)},"seq":${entry.seq},` +
+    `"id":${quote(body.messageId ?? serverMessageId(entry.seq))},` +
+    `"from":${quote(entry.from)},${address},"at":${entry.at},` +
     `"kind":"${body.kind}"${fields}}`
   )
+}
+
+/** An id as a JSON string. Ids hold no control characters and no surrogates by themselves, so there
+ * are two characters to escape, and mostly neither. */
+function quote(id: string): string {
+  return id.includes('"') || id.includes('\\') ? JSON.stringify(id) : `"${id}"`
 }
 
 /** The other one of a pair; oneself in notes to oneself. */

@@ -59,14 +59,16 @@ export function readPublish(frame: Frame, level: Level): PublishPacket {
   if (qos > 0 && packetId === 0) throw new FatalPacket('packet id 0 [MQTT-2.3.1-1]')
   const topic = readText(buffer.subarray(start + 2, topicEnd), 'a topic')
   const retain = (header & 1) !== 0
-  const head = { topic, qos: qos as 0 | 1 | 2, packetId, dup, retain }
-  if (level !== 5) {
-    return { ...head, payload: buffer.subarray(idEnd, end), properties: noProperties }
+  let payload = buffer.subarray(idEnd, end)
+  let properties: Properties = noProperties
+  if (level === 5) {
+    const reader = new PacketReader({ buffer, start: idEnd, end })
+    properties = readProperties(reader, 'publish')
+    checkResponseTopic(properties)
+    payload = reader.rest()
   }
-  const reader = new PacketReader({ buffer, start: idEnd, end })
-  const properties = readProperties(reader, 'publish')
-  checkResponseTopic(properties)
-  return { ...head, payload: reader.rest(), properties }
+  // All members in one literal: one that spreads others cost 2 µs a packet.
+  return { topic, qos: qos as 0 | 1 | 2, packetId, dup, retain, payload, properties }
 }
 
 /** Flags of PUBACK, PUBREC and PUBCOMP, and of PUBREL [MQTT-3.6.1-1]. */

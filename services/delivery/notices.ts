@@ -20,6 +20,8 @@ export interface Notices {
   /** Sends a payload about the member's conversation to the member's sessions that listen to its
    * leaf: below `g/<group>/`, or for a direct one below `u/<user>/`. */
   notifyMember(member: Member, leaf: Leaf, payload: string): void
+  /** Whether one of the member's sessions listens to that leaf. */
+  listens(member: Member, leaf: Leaf): boolean
   /** The same to one session. */
   notifySession(session: Session, subject: Subject, payload: string): void
 }
@@ -53,6 +55,12 @@ export function makeNotices(
       for (const session of roster.get(user)?.sessions ?? []) {
         notifySession(session, subject, payload)
       }
+    },
+    listens({ user, room }, leaf) {
+      for (const { subscriptions } of roster.get(user)?.sessions ?? []) {
+        if (subscriptions.hasLeaf(room.conversation, leaf)) return true
+      }
+      return false
     },
     notifySession,
   }

@@ -25,7 +25,7 @@ export interface Watermarks {
 }
 
 export interface WatermarksParts {
-  readonly engine: Pick<Engine, 'user' | 'notifyMember'>
+  readonly engine: Pick<Engine, 'user' | 'notifyMember' | 'listens'>
   readonly store: Pick<ReceiptStore, 'raise'>
   /** Does store work, waiting while the store fails as a message does. */
   readonly attempt: <Result>(work: () => Promise<Result>) => Promise<Result>
@@ -91,7 +91,7 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
     if (room.memberCount > options.membersMax) return
     let payload: string | undefined
     for (const other of room.members) {
-      if (other.user === user) continue
+      if (other.user === user || !engine.listens(other, 'receipt')) continue
       payload ??= JSON.stringify(visibleReceipt(member))
       engine.notifyMember(other, 'receipt', payload)
     }
