@@ -10,6 +10,8 @@ export const topicBytesMax = 65_535
 /** Most levels of a topic: a PUBLISH to one of more ends the connection, a filter of more is
  * refused. */
 export const topicLevelsMax = 100
+/** Most filters of one SUBSCRIBE or UNSUBSCRIBE; a packet with more ends the connection. */
+export const filtersAtOnceMax = 1000
 /** Longest filter of a grant, in UTF-8 bytes. */
 export const grantBytesMax = 1024
 /** What a level of a filter or of a retained topic counts for, bytes: about what it takes in memory

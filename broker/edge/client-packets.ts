@@ -2,6 +2,7 @@
 // strictly, at every level of the protocol; mqtt-packet is lenient and knows text only after it has
 // mended it.
 
+import { filtersAtOnceMax } from '../../protocol/limits.ts'
 import { reasonCode } from '../../protocol/reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
@@ -142,8 +143,15 @@ export function readSubscribe(frame: Frame, level: Level): SubscribePacket {
   const subscriptions: Subscription[] = []
   do {
     subscriptions.push(readSubscription(reader, level))
+    demandCount(subscriptions.length)
   } while (!reader.isAtEnd())
   return { packetId, subscriptions, properties }
+}
+
+/** More filters than any session holds are sent to keep the server busy. */
+function demandCount(filters: number): void {
+  if (filters <= filtersAtOnceMax) return
+  throw new FatalPacket(`more than ${filtersAtOnceMax} topic filters`, reasonCode.quotaExceeded)
 }
 
 function readSubscription(reader: PacketReader, level: Level): Subscription {
@@ -179,6 +187,7 @@ export function readUnsubscribe(frame: Frame, level: Level): UnsubscribePacket {
   // At least one [MQTT-3.10.3-2].
   do {
     filters.push(reader.text('a topic filter'))
+    demandCount(filters.length)
   } while (!reader.isAtEnd())
   return { packetId, filters, properties }
 }

@@ -34,15 +34,15 @@ async function flood(client: RawClient, topic: string, count: number): Promise<s
   return sent
 }
 
-/** A device of `sloth`, connected to `team` and paused. */
+/** A device of `sloth`, subscribed and paused. */
 async function connectSloth(
   t: Owner,
   server: TestServer,
-  { webSocket = false, qos = 1 as 0 | 1 } = {},
+  { webSocket = false, qos = 1 as 0 | 1, topic = 'g/team/msg' } = {},
 ): Promise<RawClient> {
   const device = { user: 'sloth', id: `${webSocket}${qos}`, webSocket }
   const sloth = await connectRaw(t, server, device)
-  sloth.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'g/team/msg', qos }] })
+  sloth.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] })
   await sloth.wait('suback')
   sloth.pause()
   return sloth
@@ -119,19 +119,28 @@ t.test('who reads but does not acknowledge gets one window, and the rest after t
   t.same(texts(sloth), sent)
 })
 
-t.test('a socket that takes no bytes for too long is cut', async (t) => {
-  const server = await startTestServer(t, { stalledTimeoutMs: '1000' })
-  await server.addGroup('team', ['alice', 'sloth'])
-  const bystanders = await makeBystanders(t, server)
-  const alice = await connectRaw(t, server, { user: 'alice', id: 'phone' })
-  const stopped = await connectSloth(t, server, { qos: 0 })
-  const errors: unknown[] = []
-  stopped.stream.on('error', (error) => errors.push(error))
-  await until('it is cut', async () => {
-    await flood(alice, 'g/team/msg', 50)
-    // Only a write shows a reset to who does not read.
-    stopped.stream.write(Buffer.from([0xc0, 0]))
-    return stopped.stream.destroyed || errors.length > 0
-  })
-  await bystanders.areUnharmed(t)
-})
+for (const webSocket of [false, true]) {
+  for (const topic of ['g/team/msg', 't/news']) {
+    const way = webSocket ? 'WebSocket' : 'TCP'
+    t.test(`who takes no bytes of ${topic} over ${way} for too long is cut`, async (t) => {
+      const server = await startTestServer(t, { stalledTimeoutMs: '1000', openTopics: 't/#' })
+      await server.addGroup('team', ['alice', 'sloth'])
+      const bystanders = await makeBystanders(t, server)
+      const alice = await connectRaw(t, server, { user: 'alice', id: 'phone' })
+      const stopped = await connectSloth(t, server, { qos: 0, webSocket, topic })
+      let isCut = false
+      for (const event of ['error', 'close']) {
+        stopped.network.on(event, () => {
+          isCut = true
+        })
+      }
+      await until('it is cut', async () => {
+        await flood(alice, topic, 50)
+        await bystanders.areUnharmed(t)
+        // Only a write shows a reset to who does not read.
+        stopped.send({ cmd: 'pingreq' })
+        return isCut
+      })
+    })
+  }
+}

@@ -12,6 +12,8 @@ import { until } from './until.ts'
 
 export interface RawClient {
   readonly stream: Duplex
+  /** The stream, or what is under the WebSocket. */
+  readonly network: Duplex
   /** Every packet the server sent, in order. */
   readonly packets: Packet[]
   /** Writes packets, or bytes as they are, in one piece. */
@@ -93,6 +95,9 @@ function makeRawClient(stream: Duplex, { level = 4, acknowledge = true }: RawOpt
   const of: RawClient['of'] = (kind) => packets.filter((packet) => packet.cmd === kind) as never
   return {
     stream,
+    get network() {
+      return networkOf(stream)
+    },
     packets,
     of,
     send(...given) {

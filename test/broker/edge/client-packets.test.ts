@@ -19,6 +19,7 @@ import { packetType, readPacketId, readPublish } from '../../../broker/edge/pack
 import type { Level } from '../../../broker/edge/reader.ts'
 import { holds } from '../../protocol/support/property.ts'
 import { malformedPackets, toBytes } from '../../support/malformed-packets.ts'
+import { bytesOf, field } from '../../support/raw-client.ts'
 import { frameOf, orFatal, packetId } from './support/packets.ts'
 import { generate, propertiesFor } from './support/properties.ts'
 
@@ -158,6 +159,20 @@ t.test('an UNSUBSCRIBE is read as mqtt-packet wrote it', async (t) => {
     },
   )
   holds(t, property)
+})
+
+t.test('a packet of a thousand filters is read, one of more ends the connection', async (t) => {
+  for (const [count, isFine] of [
+    [1000, true],
+    [1001, false],
+    [50_000, false],
+  ] as const) {
+    const filters = Array<Buffer>(count).fill(field('x'))
+    const subscribe = bytesOf(0x82, 0, 1, ...filters.flatMap((it) => [it, 1]))
+    const unsubscribe = bytesOf(0xa2, 0, 1, ...filters)
+    t.equal(orFatal(() => readSubscribe(frameOf(subscribe), 4)) !== undefined, isFine)
+    t.equal(orFatal(() => readUnsubscribe(frameOf(unsubscribe), 4)) !== undefined, isFine)
+  }
 })
 
 t.test('acknowledgements, DISCONNECT and AUTH of level 5 are read', async (t) => {
