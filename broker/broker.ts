@@ -3,11 +3,12 @@
 
 import type { Server as HttpServer } from 'node:http'
 import type { Socket, Server as TcpServer } from 'node:net'
+import type { Clock } from '../protocol/clock.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import { makeAdmission } from './admission.ts'
 import { Connection } from './connection.ts'
-import type { BrokerContext } from './context.ts'
+import type { BrokerContext, BrokerLimits } from './context.ts'
 import { countUp, makeCounts } from './counts.ts'
 import type { Proxies } from './doors/proxies.ts'
 import { Postman } from './edge/outbox.ts'
@@ -16,6 +17,7 @@ import type { Reception, Visitor } from './listen.ts'
 import { listenTcp, peerOf, portOf, receiveSocket } from './listen.ts'
 import type { PlainPersistence } from './plain.ts'
 import { makePlainLane } from './plain.ts'
+import { fullBucket, takeThenWait } from './rate.ts'
 import { readBroker } from './readings.ts'
 import { makeRetransmissions } from './retransmissions.ts'
 import { makeTimekeeper } from './timekeeper.ts'
@@ -74,7 +76,8 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const receive = ({ address, socket, ...visitor }: Visitor) => {
     const { round } = timekeeper
     const handle = parts.isTrusted ? handleTrustedPacket : handlePacket
-    const connection = new Connection({ ...visitor, context, socket, handle, round })
+    const pace = makePace(limits, clock)
+    const connection = new Connection({ ...visitor, context, socket, handle, round, pace })
     admission.entered(address)
     connections.add(connection)
     socket.once('close', () => {
@@ -123,6 +126,14 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       await plain.close()
     },
   }
+}
+
+/** The pace of one connection; undefined when it may publish as quickly as it can. */
+function makePace(limits: BrokerLimits, clock: Clock): (() => number) | undefined {
+  if (limits.publishesPerSecond === 0) return undefined
+  const rate = { perSecond: limits.publishesPerSecond, burst: limits.publishesBurst }
+  const bucket = fullBucket(rate, clock())
+  return () => takeThenWait(bucket, rate, clock())
 }
 
 /** Resolves with the work, or without it after `ms`. */

@@ -18,7 +18,7 @@ import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
-import { writeDisconnect, writePublish } from './edge/packets.ts'
+import { packetType, writeDisconnect, writePublish } from './edge/packets.ts'
 import type { Level } from './edge/reader.ts'
 import type { Flow } from './flow.ts'
 import type { PlainClient } from './plain-client.ts'
@@ -42,6 +42,7 @@ const holdBit = {
   aedes: 128,
   unsent: 256,
   shutdown: 512,
+  pace: 1024,
 } as const
 
 /** Why reading waits. Several may hold at once. */
@@ -103,6 +104,7 @@ export class Connection implements Link {
   readonly #framer: Framer
   readonly #handle: PacketHandler
   readonly #accepted: () => void
+  readonly #pace: (() => number) | undefined
   /** Bits of the holds there are. */
   #holds = 0
   #whenIdle: (() => void) | undefined
@@ -122,6 +124,8 @@ export class Connection implements Link {
     /** Called when the client is connected. */
     readonly accepted: () => void
     readonly round: () => number
+    /** Called for each PUBLISH: how long the next must wait, ms. Absent without such a limit. */
+    readonly pace?: (() => number) | undefined
   }) {
     this.context = parts.context
     this.peer = parts.peer
@@ -133,6 +137,7 @@ export class Connection implements Link {
     this.heardInRound = this.openedInRound
     this.#handle = parts.handle
     this.#accepted = parts.accepted
+    this.#pace = parts.pace
     this.#framer = new Framer(parts.context.limits.preConnectBytesMax)
     this.#socket = parts.socket
     this.#outbox = parts.context.postman.outbox(parts.socket, () => this.#drained())
@@ -337,6 +342,7 @@ export class Connection implements Link {
         if (frame === undefined) return this.#starved()
         const type = frame.header >> 4
         packetsReceived[type] = (packetsReceived[type] as number) + 1
+        if (this.#pace !== undefined) this.#keepPace(frame.header, this.#pace)
         this.#handle(this, frame)
       }
     } catch (error) {
@@ -344,6 +350,14 @@ export class Connection implements Link {
       countUp(this.context.counts.protocolErrors, error.reason)
       this.close(error.message, error.reason)
     }
+  }
+
+  /** Who publishes too quickly is not read for a while; nothing is lost. */
+  #keepPace(header: number, pace: () => number): void {
+    const waitMs = header >> 4 === packetType.publish ? pace() : 0
+    if (waitMs === 0) return
+    this.hold('pace')
+    setTimeout(() => this.release('pace'), waitMs).unref()
   }
 
   #waitForLog(): void {

@@ -45,6 +45,10 @@ export interface BrokerLimits extends AdmissionLimits {
   readonly stalledTimeoutMs: number
   /** Most bytes a device may leave untaken before messages of plain topics are lost to it. */
   readonly windowBytesMax: number
+  /** How many messages one connection may publish each second, 0 for any number, and how many at
+   * once before that. */
+  readonly publishesPerSecond: number
+  readonly publishesBurst: number
   /** Origins whose pages may connect over WebSocket; empty for all. */
   readonly allowedOrigins: readonly string[]
   /** How long a WebSocket may be silent before it is pinged, and then until it is cut, ms. */

@@ -252,6 +252,17 @@ const settingsSchema = Type.Object(
       [0, 16, 65535],
       'Most topic aliases of one MQTT 5 connection, in each direction; 0: none.',
     ),
+    publishesPerSecond: count(
+      'messages per second',
+      [0, 0, 1_000_000],
+      'How many messages one connection may publish each second, once its burst is used up; above ' +
+        'it nothing is read from it for a while. 0: any number.',
+    ),
+    publishesBurst: count(
+      'messages',
+      [1, 100, 1_000_000],
+      'How many messages one connection may publish at once, with publishesPerSecond.',
+    ),
     appendQueueMax: count(
       'messages',
       [1, 20_000, 10_000_000],

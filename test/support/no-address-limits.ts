@@ -9,6 +9,8 @@ export const noAddressLimits = {
   connectsPerSecond: 1,
   connectsBurst: Number.POSITIVE_INFINITY,
   limitsExempt: [],
+  publishesPerSecond: 0,
+  publishesBurst: 1,
   allowedOrigins: [],
   webSocketPingMs: 0,
 } satisfies Partial<BrokerLimits>
