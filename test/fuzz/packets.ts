@@ -1,16 +1,18 @@
-// Every packet a client may send, at MQTT levels 3, 4 and 5, as values of mqtt-packet: well formed
-// on the wire, whatever a server may think of what they ask for.
+// Every packet a client may send, at MQTT levels 3, 4 and 5, as mqtt-packet writes them, but with the
+// properties as the edge reads them: well formed on the wire, whatever a server may think of what
+// they ask for.
 
 import fc from 'fast-check'
-import type { IConnectPacket, ISubscription, Packet } from 'mqtt-packet'
-import mqtt from 'mqtt-packet'
-import * as properties from './properties.ts'
-import { anyBytes, anyString, packetId } from './values.ts'
-
-/** The protocol level of a CONNECT: MQTT 3.1, 3.1.1 and 5. */
-export type Level = 3 | 4 | 5
+import type { Packet } from 'mqtt-packet'
+import type { Properties } from '../../broker/edge/properties.ts'
+import type { Level } from '../../broker/edge/reader.ts'
+import { propertiesFor } from '../broker/edge/support/properties.ts'
+import { packetId } from './values.ts'
 
 export const levels: readonly Level[] = [3, 4, 5]
+
+/** A packet for `generate`. */
+export type ClientPacket = { readonly cmd: Packet['cmd'] } & Readonly<Record<string, unknown>>
 
 /** Whose packets these are: what they name. */
 export interface Vocabulary {
@@ -22,28 +24,28 @@ export interface Vocabulary {
   readonly clientId: fc.Arbitrary<string>
 }
 
-type Packets = fc.Arbitrary<Packet>
-
-/** The bytes of a packet of a client of this level. */
-export function encode(packet: Packet, level: Level): Buffer {
-  return mqtt.generate(packet, { protocolVersion: level })
-}
+type Packets = fc.Arbitrary<ClientPacket>
 
 /** Fields that only level 5 has. */
 function at5<Fields extends object>(level: Level, fields: fc.Arbitrary<Fields>) {
   return level === 5 ? fields : fc.constant({})
 }
 
+/** None in half of the cases: with all of them at once, few packets would be taken. */
+function mostlyNone(properties: fc.Arbitrary<Properties>): fc.Arbitrary<Properties> {
+  return fc.oneof(fc.constant({}), properties)
+}
+
 const qos = fc.constantFrom(0 as const, 1 as const, 2 as const)
 const flag = fc.boolean()
 
 /** Any CONNECT of the level, without user name and password. */
-export function connectPacket(level: Level, words: Vocabulary): fc.Arbitrary<IConnectPacket> {
+export function connectPacket(level: Level, words: Vocabulary): Packets {
   const will = fc.record({ topic: words.willTopic, payload: words.payload, qos }).chain((fields) =>
     fc.record({
       ...constants(fields),
       retain: flag,
-      ...(level === 5 ? { properties: properties.ofWill } : {}),
+      ...(level === 5 ? { properties: propertiesFor('will') } : {}),
     }),
   )
   return fc
@@ -56,7 +58,7 @@ export function connectPacket(level: Level, words: Vocabulary): fc.Arbitrary<ICo
         { weight: 4, arbitrary: fc.constant(undefined) },
         { weight: 1, arbitrary: will },
       ),
-      extra: at5(level, fc.record({ properties: properties.ofConnect })),
+      extra: at5(level, fc.record({ properties: mostlyNone(propertiesFor('connect')) })),
     })
     .map(({ will, extra, clientId, clean, ...rest }) => ({
       cmd: 'connect' as const,
@@ -84,7 +86,7 @@ function publish(level: Level, words: Vocabulary): Packets {
       messageId: packetId,
       retain: fc.nat(9).map((it) => it === 0),
       dup: fc.nat(9).map((it) => it === 0),
-      extra: at5(level, fc.record({ properties: properties.ofPublish })),
+      extra: at5(level, fc.record({ properties: mostlyNone(propertiesFor('publish')) })),
     })
     .map(({ extra, dup, ...packet }) => ({
       cmd: 'publish' as const,
@@ -96,7 +98,7 @@ function publish(level: Level, words: Vocabulary): Packets {
 }
 
 /** A topic may be left out only where an alias stands for it [MQTT-3.3.2-8]. */
-function topicOf(topic: string, extra: { properties?: { topicAlias?: number } }): string {
+function topicOf(topic: string, extra: { properties?: Properties }): string {
   return topic === '' && extra.properties?.topicAlias === undefined ? 't/x' : topic
 }
 
@@ -124,7 +126,7 @@ function answer(level: Level): Packets {
           level,
           fc.record({
             reasonCode: fc.constantFrom(...reasonCodes[cmd]),
-            properties: properties.ofAnswer,
+            properties: mostlyNone(propertiesFor('acknowledgement')),
           }),
         ),
       })
@@ -134,7 +136,7 @@ function answer(level: Level): Packets {
 
 function subscribe(level: Level, words: Vocabulary): Packets {
   const options = fc.record({ nl: flag, rap: flag, rh: fc.nat(2) })
-  const subscription: fc.Arbitrary<ISubscription> = fc
+  const subscription = fc
     .record({ topic: words.filter, qos, extra: at5(level, options) })
     .map(({ extra, topic, qos }) => {
       // No local is not for shared subscriptions [MQTT-3.8.3-4].
@@ -145,7 +147,7 @@ function subscribe(level: Level, words: Vocabulary): Packets {
     .record({
       messageId: packetId,
       subscriptions: fc.array(subscription, { minLength: 1, maxLength: 5 }),
-      extra: at5(level, fc.record({ properties: properties.ofSubscribe })),
+      extra: at5(level, fc.record({ properties: mostlyNone(propertiesFor('subscribe')) })),
     })
     .map(({ extra, ...packet }) => ({ cmd: 'subscribe' as const, ...packet, ...extra }))
 }
@@ -155,7 +157,7 @@ function unsubscribe(level: Level, words: Vocabulary): Packets {
     .record({
       messageId: packetId,
       unsubscriptions: fc.array(words.filter, { minLength: 1, maxLength: 5 }),
-      extra: at5(level, fc.record({ properties: properties.ofUnsubscribe })),
+      extra: at5(level, fc.record({ properties: mostlyNone(propertiesFor('unsubscribe')) })),
     })
     .map(({ extra, ...packet }) => ({ cmd: 'unsubscribe' as const, ...packet, ...extra }))
 }
@@ -164,24 +166,15 @@ function unsubscribe(level: Level, words: Vocabulary): Packets {
 export function disconnectPacket(level: Level): Packets {
   const fields = fc.record({
     reasonCode: fc.constantFrom(...reasonCodes.disconnect),
-    properties: properties.ofDisconnect,
+    properties: mostlyNone(propertiesFor('disconnect')),
   })
   return at5(level, fields).map((extra) => ({ cmd: 'disconnect' as const, ...extra }))
 }
 
 /** AUTH; there is none below level 5. */
-const auth: Packets = fc.record({
-  cmd: fc.constant('auth' as const),
-  reasonCode: fc.constantFrom(...reasonCodes.auth),
-  properties: fc.record({ authenticationMethod: anyString }).chain((method) =>
-    fc.record(
-      { ...constants(method), authenticationData: anyBytes, reasonString: anyString },
-      {
-        requiredKeys: ['authenticationMethod'],
-      },
-    ),
-  ),
-})
+const auth: Packets = fc
+  .record({ reasonCode: fc.constantFrom(...reasonCodes.auth), properties: propertiesFor('auth') })
+  .map((fields) => ({ cmd: 'auth' as const, ...fields }))
 
 /** Any packet that a connected client of the level may send, except DISCONNECT. */
 export function innerPacket(level: Level, words: Vocabulary): Packets {

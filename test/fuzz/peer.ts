@@ -3,12 +3,13 @@
 
 import type { Packet } from 'mqtt-packet'
 import mqtt from 'mqtt-packet'
+import { generate } from '../broker/edge/support/properties.ts'
 import { until } from '../support/until.ts'
 import { frameOf } from './frames.ts'
 import type { Doors, Line } from './line.ts'
 import { openLine } from './line.ts'
 import { mutate } from './mutations.ts'
-import { encode } from './packets.ts'
+import type { ClientPacket } from './packets.ts'
 import type { Script } from './script.ts'
 
 export interface Outcome {
@@ -80,7 +81,7 @@ async function conclude(script: Script, line: Line, ear: Ear): Promise<void> {
 
 async function staysUseful(script: Script, line: Line, ear: Ear): Promise<void> {
   ear.acknowledges()
-  line.write(encode({ cmd: 'pingreq' }, script.level))
+  line.write(generate({ cmd: 'pingreq' }, script.level))
   const isUseful = () => line.isClosed() || ear.hasPong()
   await until('PINGRESP, or the end, after a sound session', isUseful, endsWithinMs)
   const fault = ear.fault()
@@ -118,7 +119,7 @@ function makeEar(script: Script): Ear {
     if (packet.cmd === 'pingresp') pongs++
     if (packet.cmd === 'connack') wasAccepted ||= (packet.returnCode ?? packet.reasonCode) === 0
     const answer = answerTo(packet)
-    if (acknowledges && answer !== undefined) line?.write(encode(answer, script.level))
+    if (acknowledges && answer !== undefined) line?.write(generate(answer, script.level))
   })
   return {
     heard: (bytes) => void parser.parse(bytes),
@@ -134,7 +135,7 @@ function makeEar(script: Script): Ear {
   }
 }
 
-function answerTo({ cmd, messageId = 0, ...rest }: Packet): Packet | undefined {
+function answerTo({ cmd, messageId = 0, ...rest }: Packet): ClientPacket | undefined {
   if (cmd === 'pubrel') return { cmd: 'pubcomp', messageId }
   if (cmd !== 'publish' || !('qos' in rest) || rest.qos === 0) return undefined
   return { cmd: rest.qos === 1 ? 'puback' : 'pubrec', messageId }

@@ -3,10 +3,13 @@
 
 import fc from 'fast-check'
 import type { Packet } from 'mqtt-packet'
+import mqtt from 'mqtt-packet'
+import type { Level } from '../../broker/edge/reader.ts'
+import { generate } from '../broker/edge/support/properties.ts'
 import type { Mutation } from './mutations.ts'
 import { mutate, mutation } from './mutations.ts'
-import type { Level, Vocabulary } from './packets.ts'
-import { connectPacket, disconnectPacket, encode, innerPacket, levels } from './packets.ts'
+import type { ClientPacket, Vocabulary } from './packets.ts'
+import { connectPacket, disconnectPacket, innerPacket } from './packets.ts'
 import { part } from './values.ts'
 
 /** `webSocket`: sound frames. `brokenWebSocket`: the bytes of the frames are damaged too. */
@@ -42,6 +45,7 @@ export interface Recording {
 }
 
 export interface Material {
+  readonly levels: readonly Level[]
   readonly words: Vocabulary
   readonly logins: readonly Login[]
   readonly recordings: readonly Recording[]
@@ -57,7 +61,10 @@ const ending = fc.oneof(
 /** Scripts of every kind. */
 export function anyScript(material: Material): fc.Arbitrary<Script> {
   const session = fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom(...levels).chain((it) => generated(it, material)) },
+    {
+      weight: 6,
+      arbitrary: fc.constantFrom(...material.levels).chain((it) => generated(it, material)),
+    },
     { weight: 1, arbitrary: recorded(material) },
   )
   return fc
@@ -93,7 +100,7 @@ function generated(level: Level, { words, logins }: Material): fc.Arbitrary<Sess
     .map(({ connect, login, inner, disconnect, ending }) => {
       const packets = [withLogin(connect, login), ...inner]
       if (ending === 'disconnect') packets.push(disconnect)
-      return { level, ending, packets: packets.map((packet) => encode(packet, level)) }
+      return { level, ending, packets: packets.map((packet) => generate(packet, level)) }
     })
 }
 
@@ -104,11 +111,13 @@ function recorded({ recordings, logins }: Material): fc.Arbitrary<Session> {
     .map(({ recording: { level, packets }, login }) => ({
       level,
       ending: packets.at(-1)?.cmd === 'disconnect' ? ('disconnect' as const) : ('close' as const),
-      packets: packets.map((packet) => encode(withLogin(packet, login), level)),
+      packets: packets.map((packet) =>
+        mqtt.generate(withLogin(packet, login), { protocolVersion: level }),
+      ),
     }))
 }
 
-function withLogin(packet: Packet, { user, token }: Login): Packet {
+function withLogin<Any extends ClientPacket | Packet>(packet: Any, { user, token }: Login): Any {
   if (packet.cmd !== 'connect' || token === undefined) return packet
   return { ...packet, username: user, password: Buffer.from(token) }
 }
