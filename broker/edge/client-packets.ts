@@ -4,6 +4,7 @@
 
 import { filtersAtOnceMax } from '../../protocol/limits.ts'
 import { reasonCode } from '../../protocol/reasons.ts'
+import { checkReason } from './client-reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
 import type { Properties } from './properties.ts'
@@ -209,6 +210,7 @@ function readReason(frame: Frame, place: 'disconnect' | 'auth'): ReasonPacket {
   demandFlags(frame, 0)
   const reader = new PacketReader(frame)
   const reason = reader.isAtEnd() ? reasonCode.success : reader.byte('a reason code')
+  checkReason(frame.header >> 4, reason)
   const properties = reader.isAtEnd() ? noProperties : readProperties(reader, place)
   reader.demandEnd()
   return { reason, properties }

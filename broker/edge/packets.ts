@@ -3,6 +3,7 @@
 import type { ReasonCode } from '../../protocol/reasons.ts'
 import { reasonCode } from '../../protocol/reasons.ts'
 import { checkResponseTopic } from './client-packets.ts'
+import { checkReason } from './client-reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
 import type { Properties } from './properties.ts'
@@ -86,6 +87,7 @@ export function readPacketId(frame: Frame, level: Level): number {
   }
   const packetId = buffer.readUInt16BE(start)
   if (packetId === 0) throw new FatalPacket('packet id 0 [MQTT-2.3.1-1]')
+  if (length > 2) checkReason(header >> 4, buffer[start + 2] as number)
   if (length > 3) checkEnd({ buffer, start: start + 3, end })
   return packetId
 }

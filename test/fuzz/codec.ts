@@ -1,6 +1,6 @@
-// What the edge reads from random packets, sound and damaged, held against mqtt-packet: a packet that
-// is taken means what it says. Written again by mqtt-packet from the fields that were read, it has
-// the same bytes; so nothing in it was passed over, mended, or made up.
+// What the edge reads from random packets, sound and damaged, held against mqtt-packet: a packet
+// that is taken means what it says. Written again by mqtt-packet from the fields that were read, it
+// has the same bytes; so nothing in it was passed over, mended, or made up.
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'

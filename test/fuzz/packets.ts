@@ -1,6 +1,6 @@
-// Every packet a client may send, at MQTT levels 3, 4 and 5, as mqtt-packet writes them, but with the
-// properties as the edge reads them: well formed on the wire, whatever a server may think of what
-// they ask for.
+// Every packet a client may send, at MQTT levels 3, 4 and 5, as mqtt-packet writes them, but with
+// the properties as the edge reads them: well formed on the wire, whatever a server may think of
+// what they ask for.
 
 import fc from 'fast-check'
 import type { Packet } from 'mqtt-packet'

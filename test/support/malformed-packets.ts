@@ -81,4 +81,11 @@ export const malformedPackets: readonly Malformed[] = [
   ['DISCONNECT with a reason at level 4', 4, 'e0 00'],
   ['bytes after a DISCONNECT', 5, 'e0 00 00 00'],
   ['flags of AUTH', 5, 'f1'],
+  ['AUTH that says success, as servers do', 5, 'f0'],
+  ['MQTT5-3.15.2-1 a reason of no AUTH', 5, 'f0 80 00'],
+  ['MQTT5-3.14.2-1 a reason of servers', 5, 'e0 8e'],
+  ['MQTT5-3.4.2-1 a reason of no PUBACK', 5, '40 0001 01'],
+  ['MQTT5-3.5.2-1 a reason of no PUBREC', 5, '50 0001 92'],
+  ['MQTT5-3.6.2-1 a reason of no PUBREL', 5, '62 0001 10'],
+  ['MQTT5-3.7.2-1 a reason of no PUBCOMP', 5, '70 0001 91'],
 ]

@@ -182,7 +182,8 @@ t.test('acknowledgements, DISCONNECT and AUTH of level 5 are read', async (t) =>
     packetId,
     propertiesFor('acknowledgement'),
     (cmd, id, properties) => {
-      const packet = generate({ cmd, messageId: id, reasonCode: 0x92, properties }, 5)
+      const reasonCode = cmd === 'pubrel' || cmd === 'pubcomp' ? 0x92 : 0x97
+      const packet = generate({ cmd, messageId: id, reasonCode, properties }, 5)
       assert.equal(readPacketId(frameOf(packet), 5), id)
     },
   )
