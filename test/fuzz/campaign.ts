@@ -1,12 +1,12 @@
 // A campaign of the fuzzer: rounds of random connections against one server, with neighbours who
 // must notice nothing, and a look at the memory between rounds.
 
-import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Level } from '../../broker/edge/reader.ts'
 import type { Neighbours, Pair } from './neighbours.ts'
 import { startNeighbours } from './neighbours.ts'
+import { patience } from './patience.ts'
 import { connectTimeoutMs, play } from './peer.ts'
 import { readRecordings } from './recordings.ts'
 import type { Login, Material, Script } from './script.ts'
@@ -101,10 +101,7 @@ export async function runCampaign(t: Owner, options: CampaignOptions): Promise<F
 
 function demandService(neighbours: Neighbours): void {
   const { worstMs } = neighbours.report()
-  // As much longer as others share the machine.
-  const [load = 0] = loadavg()
-  const shared = Math.max(1, load / availableParallelism())
-  if (worstMs > servedWithinMs * shared)
+  if (worstMs > patience(servedWithinMs))
     throw new Error(`a neighbour waited ${Math.round(worstMs)} ms`)
 }
 

@@ -7,6 +7,7 @@ import type { IClientOptions } from 'mqtt'
 import mqtt from 'mqtt'
 import { until } from '../support/until.ts'
 import type { Doors } from './line.ts'
+import { patience } from './patience.ts'
 
 /** One who speaks, one who listens, and how. */
 export interface Pair {
@@ -68,7 +69,7 @@ async function startTalk(doors: Doors, pair: Pair) {
       const at = performance.now()
       ownLag.reset()
       speaker.publish(pair.topic, mark, { qos: 1 })
-      await until(`the neighbour hears "${mark}"`, () => newest === mark, lostAfterMs)
+      await until(`the neighbour hears "${mark}"`, () => newest === mark, patience(lostAfterMs))
       worstMs = Math.max(worstMs, performance.now() - at - ownLag.max / 1e6)
       heard++
       await pause(paceMs)

@@ -10,6 +10,7 @@ import type { Doors, Line } from './line.ts'
 import { openLine } from './line.ts'
 import { mutate } from './mutations.ts'
 import type { ClientPacket } from './packets.ts'
+import { patience } from './patience.ts'
 import type { Script } from './script.ts'
 
 export interface Outcome {
@@ -72,7 +73,7 @@ async function conclude(script: Script, line: Line, ear: Ear): Promise<void> {
     await until(
       'a CONNACK, or the end',
       () => line.isClosed() || ear.wasAccepted(),
-      connectTimeoutMs + endsWithinMs,
+      connectTimeoutMs + patience(endsWithinMs),
     )
   }
   line.close()
@@ -83,13 +84,13 @@ async function staysUseful(script: Script, line: Line, ear: Ear): Promise<void> 
   ear.acknowledges()
   line.write(generate({ cmd: 'pingreq' }, script.level))
   const isUseful = () => line.isClosed() || ear.hasPong()
-  await until('PINGRESP, or the end, after a sound session', isUseful, endsWithinMs)
+  await until('PINGRESP, or the end, after a sound session', isUseful, patience(endsWithinMs))
   const fault = ear.fault()
   if (fault !== undefined) throw new Error(`the server sent what is not MQTT: ${fault}`)
 }
 
 function ended(line: Line, when: string): Promise<void> {
-  return until(`the connection ends ${when}`, () => line.isClosed(), endsWithinMs)
+  return until(`the connection ends ${when}`, () => line.isClosed(), patience(endsWithinMs))
 }
 
 interface Ear {

@@ -2,6 +2,7 @@
 
 import type { IClientOptions, MqttClient } from 'mqtt'
 import mqtt from 'mqtt'
+import { lasting, testLevel } from './level.ts'
 import type { TestServer } from './server.ts'
 
 /** A message as a subscriber gets it. */
@@ -47,6 +48,9 @@ export async function connectDevice(
     clean: false,
     reconnectPeriod: 0,
     connectTimeout: 5000,
+    protocolVersion: testLevel,
+    protocolId: testLevel === 3 ? 'MQIsdp' : 'MQTT',
+    ...(lasting === undefined ? {} : { properties: lasting }),
     ...options,
   })
   const received: Received[] = []

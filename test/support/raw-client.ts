@@ -7,6 +7,8 @@ import type { Duplex } from 'node:stream'
 import type { IConnectPacket, IPublishPacket, ISubscribePacket, Packet } from 'mqtt-packet'
 import mqtt from 'mqtt-packet'
 import webSocketStream from 'websocket-stream'
+import type { Level } from './level.ts'
+import { lasting, testLevel } from './level.ts'
 import type { TestServer } from './server.ts'
 import { until } from './until.ts'
 
@@ -35,8 +37,8 @@ export interface RawClient {
 }
 
 export interface RawOptions {
-  /** Of the protocol; 4 if absent. */
-  readonly level?: 3 | 4 | 5
+  /** Of the protocol; that of the test run if absent. */
+  readonly level?: Level
   /** Over WebSocket instead of TCP. */
   readonly webSocket?: boolean
   /** Whether QoS 1 messages are acknowledged as they come; true if absent. */
@@ -75,7 +77,8 @@ function openWebSocket(server: TestServer, { query = '', headers = {} }: RawOpti
 
 function makeRawClient(stream: Duplex, { level = 4, acknowledge = true }: RawOptions): RawClient {
   const packets: Packet[] = []
-  const protocol = { protocolVersion: level }
+  // The level of what comes is that of the CONNECT which went out.
+  const protocol: { protocolVersion: Level } = { protocolVersion: level }
   const parser = mqtt.parser(protocol)
   let isClosed = false
   parser.on('error', () => {})
@@ -101,6 +104,9 @@ function makeRawClient(stream: Duplex, { level = 4, acknowledge = true }: RawOpt
     packets,
     of,
     send(...given) {
+      for (const it of given) {
+        if ('cmd' in it && it.cmd === 'connect') protocol.protocolVersion = it.protocolVersion ?? 4
+      }
       stream.write(
         Buffer.concat(
           given.map((it) => (it instanceof Uint8Array ? it : mqtt.generate(it, protocol))),
@@ -131,7 +137,8 @@ export async function connectPacket(
   device: { readonly user: string; readonly id: string } & Pick<RawOptions, 'level'>,
   fields: Partial<IConnectPacket> = {},
 ): Promise<IConnectPacket> {
-  const { user, id, level = 4 } = device
+  const { user, id, level = testLevel } = device
+  const isLasting = device.level === undefined && fields.clean !== true
   return {
     cmd: 'connect',
     protocolId: level === 3 ? 'MQIsdp' : 'MQTT',
@@ -141,6 +148,7 @@ export async function connectPacket(
     keepalive: 0,
     username: user,
     password: Buffer.from(await server.token(user)),
+    ...(isLasting && lasting !== undefined ? { properties: lasting } : {}),
     ...fields,
   }
 }
