@@ -3,8 +3,8 @@
 
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { settingDescriptions } from '../config/descriptions.ts'
 import type { Settings } from '../config/schema.ts'
-import { settingDescriptions } from '../config/schema.ts'
 import type { ListenAddress } from './server-file.ts'
 import { connectHost, listenUrl } from './server-file.ts'
 

@@ -3,10 +3,11 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { Option } from 'commander'
+import type { SettingDescription } from '../config/descriptions.ts'
+import { settingDescriptions } from '../config/descriptions.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import { loadSettings } from '../config/load.ts'
-import type { SettingDescription, SettingKey } from '../config/schema.ts'
-import { settingDescriptions } from '../config/schema.ts'
+import type { SettingKey } from '../config/schema.ts'
 import type { Context } from './context.ts'
 
 const mainKeys: readonly SettingKey[] = ['host', 'mqttPort', 'httpPort', 'data', 'roles']

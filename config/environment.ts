@@ -1,6 +1,6 @@
 // From environment variables to raw settings. It reads the object it is given, never the process.
 
-import { settingDescriptions } from './schema.ts'
+import { settingDescriptions } from './descriptions.ts'
 
 /** What the environment says, unchecked. */
 export interface RawEnvironment {

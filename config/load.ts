@@ -4,11 +4,12 @@
 import { Value } from 'typebox/value'
 import { isPlainFilter } from '../protocol/filters.ts'
 import { isNetwork } from '../protocol/networks.ts'
+import type { SettingDescription } from './descriptions.ts'
+import { findSetting, settingDescriptions } from './descriptions.ts'
 import { hostsOf, portProblems, tlsProblems } from './doors.ts'
 import { fromEnvironment } from './environment.ts'
 import { isPrivateHost } from './hosts.ts'
-import type { SettingDescription, SettingKey, Settings } from './schema.ts'
-import { findSetting, settingDescriptions } from './schema.ts'
+import type { SettingKey, Settings } from './schema.ts'
 import { hiddenSecret, Secret } from './secrets.ts'
 
 /** Bytes that a packet needs besides its payload: header, packet id, and the longest topic. */

@@ -1,7 +1,7 @@
 // The text of the documents that are printed from the code: docs/config.md, docs/errors.md,
 // docs/metrics.md.
 
-import { settingDescriptions } from '../config/schema.ts'
+import { settingDescriptions } from '../config/descriptions.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { metricCatalogue } from '../services/metrics/catalogue.ts'

@@ -1,8 +1,8 @@
 // `parley config`: prints the effective settings, with the unit and the source of each.
 
 import type { Command } from 'commander'
+import { settingDescriptions } from '../../config/descriptions.ts'
 import type { LoadedSettings } from '../../config/load.ts'
-import { settingDescriptions } from '../../config/schema.ts'
 import type { Context } from '../context.ts'
 import { addAllSettings, readSettings } from '../options.ts'
 

@@ -1,6 +1,6 @@
 // Runs: what one sender says in one conversation within one commit lies in one row of the log, at
-// the position of its last entry. Under load that is a fraction of the work for SQLite. Here is which
-// entries make a run, and how they lie in the row.
+// the position of its last entry. Under load that is a fraction of the work for SQLite. Here is
+// which entries make a run, and how they lie in the row.
 
 import type { NewEntry } from '../../protocol/entry.ts'
 

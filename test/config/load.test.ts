@@ -1,9 +1,9 @@
 // Settings: which source wins, and that whatever is wrong is refused, all of it at once.
 
 import t from 'tap'
+import { settingDescriptions } from '../../config/descriptions.ts'
 import type { SettingsInput } from '../../config/load.ts'
 import { loadSettings, SettingsError } from '../../config/load.ts'
-import { settingDescriptions } from '../../config/schema.ts'
 
 function load(input: Partial<SettingsInput>) {
   const readFile = (path: string): string => {

@@ -1,5 +1,5 @@
-// How long the fuzzer waits: what it asks of a server holds for a machine that is ours; where others
-// share it, as much longer as they do.
+// How long the fuzzer waits: what it asks of a server holds for a machine that is ours; where
+// others share it, as much longer as they do.
 
 import { availableParallelism, loadavg } from 'node:os'
 

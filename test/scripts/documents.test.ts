@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { settingDescriptions } from '../../config/schema.ts'
+import { settingDescriptions } from '../../config/descriptions.ts'
 import { errorCatalogue } from '../../protocol/errors.ts'
 import { printedDocuments } from '../../scripts/documents.ts'
 import { metricCatalogue } from '../../services/metrics/catalogue.ts'
