@@ -145,7 +145,7 @@ function makeConnectedUser(user: string): ConnectedUser {
  * answer about a conversation and the entering of its room must not be missed. */
 function makeRooms() {
   const rooms = new Map<string, Room>()
-  /** Heads announced while anything was being read, of rooms that were not there. */
+  /** Heads announced while anything was being read, of rooms that are not there. */
   const announced = new Map<string, number>()
   let watchers = 0
 
@@ -169,9 +169,12 @@ function makeRooms() {
       return room
     },
     leave(member: Member): void {
-      const { members, conversation } = member.room
+      const { members, conversation, head } = member.room
       members.delete(member)
-      if (members.size === 0) rooms.delete(conversation.id)
+      if (members.size > 0) return
+      rooms.delete(conversation.id)
+      // What is being read may be older than what was announced here.
+      if (watchers > 0) announced.set(conversation.id, head)
     },
     all: () => rooms.values(),
     of({ conversation, seq }: Entry): Room | undefined {

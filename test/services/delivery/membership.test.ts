@@ -1,6 +1,7 @@
 // Members that come and go while they are connected: what they hear follows at once.
 
 import t from 'tap'
+import { until } from '../../support/until.ts'
 import { deliveredTo, makeWorld, settle, type World } from './support/devices.ts'
 
 const join = ({ memory, engine }: World, conversation: string, user: string) => {
@@ -158,6 +159,31 @@ t.test('a membership that is made while the user is loading counts', async (t) =
     await settle()
     t.same(link.seqs(), kind === 'left' ? [] : [1], kind)
   }
+})
+
+t.test('what was announced while the user was loading is known when all others left', async (t) => {
+  const world = makeWorld(t)
+  const town = world.memory.group('town', 'eve', 'bob')
+  const eve = await world.connect('eve/phone')
+  let isRead = false
+  let answer = () => {}
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  world.memory.delay = (port) => {
+    if (port !== 'membershipsOf') return Promise.resolve()
+    isRead = true
+    return answered
+  }
+  const connected = world.connect('bob/phone', { filters })
+  await until('the store has looked', () => isRead)
+  world.publish(town, 2)
+  await world.disconnect(eve.link)
+  answer()
+  const { link } = await connected
+  world.publish(town)
+  await settle()
+  t.same(link.seqs(), [3], 'bob starts at the head')
 })
 
 t.test('a failed read of the memberships lets no other connection in without them', async (t) => {
