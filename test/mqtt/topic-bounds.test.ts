@@ -125,16 +125,16 @@ onEachWay(t, normal, {
 })
 
 onEachWay(t, ways, {
-  title: 'thousands of filters in one SUBSCRIBE hold nobody up',
+  title: 'a thousand filters in one SUBSCRIBE hold nobody up',
   async run(t, way, name) {
     const neighbour = await way.join(t, `${name}-neighbour`)
     const client = await way.join(t, name, durable)
     const entry = (n: number) => Buffer.concat([field(`t/${name}/${n}`), Buffer.of(1)])
-    const filters = Array.from({ length: 3000 }, (_, n) => entry(n % 2500))
+    const filters = Array.from({ length: 1000 }, (_, n) => entry(n % 800))
     client.send(bytesOf(0x82, Buffer.of(0, 1), ...filters))
     await settle(neighbour)
     const [answer] = await client.wait('suback')
-    t.equal(answer?.granted.length, 3000)
+    t.equal(answer?.granted.length, 1000)
     await subscribe(client, [`t/${name}/0`, 1])
     client.send(publishPacket(`t/${name}/0`, 'x', 1))
     await client.wait('publish')
