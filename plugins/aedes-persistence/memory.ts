@@ -5,6 +5,8 @@
 
 import { Readable } from 'node:stream'
 import aedesPersistence from 'aedes-persistence'
+import type { Clock } from '../../protocol/clock.ts'
+import { systemClock } from '../../protocol/clock.ts'
 import type { Logger } from '../../protocol/logger.ts'
 import type { Incoming } from './incoming.ts'
 import { makeIncoming } from './incoming.ts'
@@ -27,6 +29,10 @@ interface QueuedPacket {
   readonly cmd: string
   readonly brokerId?: string
   readonly brokerCounter?: number
+  /** Who published it. */
+  readonly clientId?: string
+  /** When it is over, ms since the epoch; never if absent. */
+  readonly messageExpiry?: number
   readonly topic?: string
   readonly payload?: Uint8Array | string
   readonly qos: Qos
@@ -41,6 +47,8 @@ interface Queue {
   readonly packets: QueuedPacket[]
   /** Of their payloads and topics. */
   bytes: number
+  /** No packet is over before, ms since the epoch. */
+  nextExpiry: number
 }
 
 interface ClientRef {
@@ -52,7 +60,7 @@ interface Queues {
   outgoingUpdate(client: ClientRef, packet: QueuedPacket): Promise<void>
   outgoingClearMessageId(
     client: ClientRef,
-    packet: Pick<QueuedPacket, 'messageId'>,
+    packet: Partial<QueuedPacket>,
   ): Promise<QueuedPacket | undefined>
   outgoingStream(client: ClientRef): Readable
   /** Packet ids of what was sent to a client and is not answered. */
@@ -80,16 +88,15 @@ export interface PlainPersistence extends Subscriptions, Retained, Queues, Incom
 export function makePlainPersistence(
   limits: QueueLimits & RetainedLimits,
   logger: Logger,
+  now: Clock = systemClock,
 ): PlainPersistence {
-  const retained = makeRetained(limits, logger)
+  const retained = makeRetained(limits, logger, now)
   const subscriptions = makeSubscriptions()
   const incoming = makeIncoming()
   const queues = new Map<string, Queue>()
   const drains = new Map<string, Drain>()
-  const lines = makeQueues({ queues, drains, limits })
+  const lines = makeQueues({ queues, drains, limits, now })
   return Object.assign(memory(), retained, subscriptions, lines, incoming, {
-    subscriptionsByTopic: async (topic: string) =>
-      oneForEach(await subscriptions.subscriptionsByTopic(topic)),
     expect: (id: string) => void drains.set(id, new Drain()),
     isDraining: (id: string) => drains.has(id),
     async forget(id: string) {
@@ -101,30 +108,50 @@ export function makePlainPersistence(
   })
 }
 
-/** A client gets a message once, at the highest QoS of its filters that match [MQTT-3.3.5-1]. */
-function oneForEach(subscriptions: readonly Subscriber[]): Subscriber[] {
+/** A client gets a message once, at the highest QoS of its filters that match [MQTT-3.3.5-1]; one
+ * of its own not by those that do not want it [MQTT5-3.8.3-3]. */
+function oneForEach(
+  subscriptions: readonly Subscriber[],
+  publisher: string | undefined,
+): Iterable<Subscriber> {
   const highest = new Map<string, Subscriber>()
   for (const subscription of subscriptions) {
-    const { clientId, qos } = subscription
+    const { clientId, qos, nl } = subscription
+    if (nl && clientId === publisher) continue
     if (qos >= (highest.get(clientId)?.qos ?? 0)) highest.set(clientId, subscription)
   }
-  return [...highest.values()]
+  return highest.values()
 }
 
 interface QueuesParts {
   readonly queues: Map<string, Queue>
   readonly drains: Map<string, Drain>
   readonly limits: QueueLimits
+  readonly now: Clock
 }
 
-function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
+function makeQueues({ queues, drains, limits, now }: QueuesParts): Queues {
+  /** Takes out what is over, if it was never sent [MQTT5-3.3.2-5, MQTT5-4.3.3-7]. */
+  const sweep = (id: string, queue: Queue) => {
+    if (queue.nextExpiry > now() || drains.has(id)) return
+    const isOver = (it: QueuedPacket) => it.messageId === undefined && expiryOf(it) <= now()
+    const left = queue.packets.filter((packet) => !isOver(packet))
+    queue.packets.splice(0, queue.packets.length, ...left)
+    queue.bytes = left.reduce((bytes, packet) => bytes + bytesOf(packet), 0)
+    queue.nextExpiry = Math.min(...left.map(expiryOf))
+  }
+
+  const isFull = (queue: Queue, packet: QueuedPacket) =>
+    queue.packets.length >= limits.messagesMax || queue.bytes + bytesOf(packet) > limits.bytesMax
+
   const push = (clientId: string, packet: QueuedPacket) => {
-    const queue = queues.get(clientId) ?? { packets: [], bytes: 0 }
-    const bytes = queue.bytes + bytesOf(packet)
-    if (queue.packets.length >= limits.messagesMax || bytes > limits.bytesMax) return
+    const queue = queues.get(clientId) ?? { packets: [], bytes: 0, nextExpiry: never }
+    if (isFull(queue, packet)) sweep(clientId, queue)
+    if (isFull(queue, packet)) return
     queues.set(clientId, queue)
     queue.packets.push(packet)
-    queue.bytes = bytes
+    queue.bytes += bytesOf(packet)
+    queue.nextExpiry = Math.min(queue.nextExpiry, expiryOf(packet))
   }
 
   const enqueue = ({ clientId, qos }: Subscriber, packet: QueuedPacket) =>
@@ -136,10 +163,14 @@ function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
       messageId: undefined,
     })
 
-  /** Takes out the packet of an id, and puts another in its place. */
-  const replace = (id: string, messageId: number, by: readonly QueuedPacket[]) => {
+  /** Takes out the packet that is meant, and puts others in its place. */
+  const replace = (
+    id: string,
+    isMeant: (queued: QueuedPacket) => boolean,
+    by: readonly QueuedPacket[],
+  ) => {
     const queue = queues.get(id)
-    const index = queue?.packets.findIndex((queued) => queued.messageId === messageId) ?? -1
+    const index = queue?.packets.findIndex(isMeant) ?? -1
     if (queue === undefined || index < 0) return undefined
     const [before] = queue.packets.splice(index, 1, ...by) as [QueuedPacket]
     drains.get(id)?.replaced(before, by)
@@ -151,33 +182,43 @@ function makeQueues({ queues, drains, limits }: QueuesParts): Queues {
   async function* drain(id: string): AsyncGenerator<QueuedPacket> {
     const drained = drains.get(id) ?? new Drain()
     if (queues.has(id)) drains.set(id, drained)
-    for (;;) {
-      const fresh = drained.freshOf(queues.get(id)?.packets ?? [])
-      yield* fresh
-      if (fresh.length > 0) continue
-      // In the same turn: what comes next finds either the drain or nothing before it.
-      if (drained.isOver()) break
-      await drained.progress()
+    try {
+      for (;;) {
+        const fresh = drained.freshOf(queues.get(id)?.packets ?? [])
+        yield* fresh
+        if (fresh.length > 0) continue
+        // In the same turn: what comes next finds either the drain or nothing before it.
+        if (drained.isOver()) break
+        await drained.progress()
+      }
+    } finally {
+      if (drains.get(id) === drained) drains.delete(id)
     }
-    if (drains.get(id) === drained) drains.delete(id)
   }
 
   return {
     async outgoingEnqueueCombi(subscriptions, packet) {
-      for (const subscription of subscriptions) enqueue(subscription, packet)
+      const each = oneForEach(subscriptions, packet.clientId)
+      for (const subscription of each) enqueue(subscription, packet)
     },
     /** A message is sent with a packet id, or replaced by its PUBREL. One that found no room in the
      * queue is sent all the same. */
     async outgoingUpdate({ id }, packet) {
       const { messageId } = packet
-      if (packet.cmd === 'pubrel' && messageId !== undefined) replace(id, messageId, [packet])
+      if (packet.cmd === 'pubrel') replace(id, (it) => it.messageId === messageId, [packet])
       const queued = queues.get(id)?.packets.findLast((it) => isSameMessage(it, packet))
       if (queued === undefined) return
       queued.messageId = messageId
       drains.get(id)?.replaced(queued, [])
     },
-    outgoingClearMessageId: async ({ id }, { messageId }) =>
-      messageId === undefined ? undefined : replace(id, messageId, []),
+    /** A message is acknowledged, or, without a packet id, is not for the client: unless its queue
+     * is being sent, and comes to it. */
+    async outgoingClearMessageId({ id }, packet) {
+      const { messageId } = packet
+      if (messageId !== undefined) return replace(id, (it) => it.messageId === messageId, [])
+      if (drains.has(id)) return undefined
+      return replace(id, (it) => it.messageId === undefined && isSameMessage(it, packet), [])
+    },
     outgoingStream: ({ id }) => Readable.from(drain(id)),
     unanswered: (id) => (queues.get(id)?.packets ?? []).flatMap(({ messageId }) => messageId ?? []),
     keepSent({ id }, packet) {
@@ -230,14 +271,20 @@ class Drain {
   }
 }
 
+const never = Number.POSITIVE_INFINITY
+
+function expiryOf({ messageExpiry = never }: QueuedPacket): number {
+  return messageExpiry
+}
+
 function bytesOf({ payload, topic }: QueuedPacket): number {
   return (payload?.length ?? 0) + (topic?.length ?? 0)
 }
 
-function isMessage({ cmd }: QueuedPacket): boolean {
+function isMessage({ cmd }: Partial<QueuedPacket>): boolean {
   return cmd === 'publish'
 }
 
-function isSameMessage(a: QueuedPacket, b: QueuedPacket): boolean {
+function isSameMessage(a: QueuedPacket, b: Partial<QueuedPacket>): boolean {
   return isMessage(a) && a.brokerCounter === b.brokerCounter && a.brokerId === b.brokerId
 }

@@ -12,6 +12,8 @@ interface ClientRef {
 interface Request {
   readonly topic: string
   readonly qos: 0 | 1 | 2
+  /** Messages of the client itself do not match. */
+  readonly nl?: boolean | undefined
 }
 
 /** One that matches a topic. */

@@ -47,7 +47,6 @@ t.test('filters that overlap queue one copy, at the lower of both QoS', async (t
     { topic: 't/a', qos: 1 },
   ] as const
   await persistence.addSubscriptions(bob, filters)
-  t.match(await persistence.subscriptionsByTopic('t/a'), [{ clientId: bob.id, qos: 2 }])
   await publish(persistence, message(1, 'x', 2), message(2, 'x', 1))
   t.match(await queued(persistence), [
     { brokerCounter: 1, qos: 2 },
@@ -212,4 +211,64 @@ t.test('half-finished QoS 2 has a bound for each client', async (t) => {
   await persistence.incomingStorePacket({ id: 'other' }, { messageId: 1001 })
   await persistence.incomingDelPacket(bob, { messageId: 1 })
   await persistence.incomingStorePacket(bob, { messageId: 1001 })
+})
+
+t.test(
+  'a retained message that is over is not found, and is removed [MQTT5-3.3.2-5]',
+  async (t) => {
+    let time = 1000
+    const persistence = makePlainPersistence(limits, logger, () => time)
+    const payload = Buffer.from('x')
+    const store = (topic: string, messageExpiry?: number) =>
+      persistence.storeRetained({ topic, payload, qos: 0, ...(messageExpiry && { messageExpiry }) })
+    await store('t/1', 2000)
+    await store('t/2', 3000)
+    await store('t/3')
+    time = 1999
+    t.same(await retained(persistence), ['t/1 x', 't/2 x', 't/3 x'])
+    time = 2000
+    t.same(await retained(persistence), ['t/2 x', 't/3 x'])
+    await store('t/4')
+    await store('t/5')
+    t.same(await retained(persistence), ['t/2 x', 't/3 x', 't/4 x'], 'there was room for one')
+    time = 3000
+    await store('t/5')
+    t.same(await retained(persistence), ['t/3 x', 't/4 x', 't/5 x'], 'what is over makes room')
+  },
+)
+
+t.test('what is over makes room in a full queue, unless it was sent', async (t) => {
+  let time = 1000
+  const persistence = makePlainPersistence(limits, logger, () => time)
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 1 }])
+  const lasting = (counter: number) => ({ ...message(counter), messageExpiry: 2000 })
+  await publish(persistence, lasting(1), lasting(2), message(3))
+  await persistence.outgoingUpdate(bob, { ...message(1), messageId: 9 })
+  time = 2000
+  await publish(persistence, message(4), message(5))
+  t.match(await queued(persistence), [
+    { brokerCounter: 1, messageId: 9, dup: true },
+    { brokerCounter: 3 },
+    { brokerCounter: 4 },
+  ])
+})
+
+t.test('a message of its own is not queued for a filter with No Local', async (t) => {
+  const persistence = makePlainPersistence(limits, logger)
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2, nl: true }])
+  await publish(persistence, { ...message(1), clientId: bob.id } as never, message(2))
+  t.match(await queued(persistence), [{ brokerCounter: 2 }])
+  await persistence.addSubscriptions(bob, [{ topic: 't/+', qos: 1 }])
+  await publish(persistence, { ...message(3, 'x', 2), clientId: bob.id } as never)
+  t.match((await queued(persistence)).at(-1), { brokerCounter: 3, qos: 1 })
+})
+
+t.test('a message that is not for the client leaves its queue', async (t) => {
+  const persistence = makePlainPersistence(limits, logger)
+  await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 1 }])
+  await publish(persistence, message(1), message(2))
+  t.match(await persistence.outgoingClearMessageId(bob, message(1)), { brokerCounter: 1 })
+  persistence.expect(bob.id)
+  await persistence.outgoingClearMessageId(bob, message(2))
+  t.match(await queued(persistence), [{ brokerCounter: 2 }], 'but while it is sent, it decides')
 })
