@@ -15,9 +15,9 @@ import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import type { Reception, Visitor } from './listen.ts'
 import { listenTcp, peerOf, portOf, receiveSocket } from './listen.ts'
-import type { PlainPersistence } from './plain.ts'
 import { makePlainLane } from './plain.ts'
 import { fullBucket, takeThenWait } from './rate.ts'
+import type { PlainPersistence } from './plain-aedes.ts'
 import { readBroker } from './readings.ts'
 import { makeRetransmissions } from './retransmissions.ts'
 import { makeTimekeeper } from './timekeeper.ts'
@@ -61,6 +61,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const plain = await makePlainLane({
     persistence: parts.plainPersistence,
     logger,
+    clock,
     unsentBytesMax: limits.windowBytesMax,
   })
   parts.engine.onExpired((device) => plain.expired(deviceKey(device)))

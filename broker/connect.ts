@@ -100,7 +100,8 @@ async function open(connection: Connection, packet: ConnectPacket, device: strin
   const granted = grant(packet, device, context.limits)
   const arrival = { user, device, link: connection, ...lifeOf(packet, granted) }
   const { session, present } = await context.engine.attach(arrival)
-  if (!present) await context.plain.forget(deviceKey(session))
+  if (present) context.plain.returned(deviceKey(session))
+  else await context.plain.forget(deviceKey(session))
   // The peer may have gone, or another connection of the device come, meanwhile.
   if (connection.state !== 'connecting') return context.engine.detach(session)
   connection.identity = identity

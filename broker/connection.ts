@@ -22,6 +22,7 @@ import { packetType, writeDisconnect, writePublish } from './edge/packets.ts'
 import type { Level } from './edge/reader.ts'
 import type { Flow } from './flow.ts'
 import type { PlainClient } from './plain-client.ts'
+import { lifeOf } from './plain-packets.ts'
 import type { PublishRecords } from './retransmissions.ts'
 import type { Terms } from './terms.ts'
 import { anyTerms } from './terms.ts'
@@ -381,6 +382,7 @@ export class Connection implements Link {
     const { session, plain, context } = this
     this.session = undefined
     this.plain = undefined
+    if (plain !== undefined && session !== undefined) plain.lastsMs = lifeOf(session)
     plain?.leave(this.hasDisconnected)
     if (session === undefined) return
     this.records?.disconnected(this.openedInRound, this.heardInRound)

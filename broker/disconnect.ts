@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts'
 import { readDisconnect } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
+import { lifeOf } from './plain-packets.ts'
 
 /** Takes a DISCONNECT [MQTT-3.14.4-1, MQTT-3.14.4-3, MQTT5-3.14.4-3]. Throws `FatalPacket`. */
 export function handleDisconnect(connection: Connection, frame: Frame): void {
@@ -16,11 +17,14 @@ export function handleDisconnect(connection: Connection, frame: Frame): void {
 
 /** A client may say now how long its session lasts, unless it was to end with the connection
  * [MQTT5-3.14.2-2]. */
-function changeExpiry({ session, context }: Connection, seconds: number | undefined): void {
-  if (seconds === undefined || session === undefined) return
-  const isEnding = !session.durable || session.expiryMs === 0
-  if (isEnding && seconds > 0) {
+function changeExpiry(connection: Connection, seconds: number | undefined): void {
+  const { session, plain, context } = connection
+  const lastsMs = session === undefined ? plain?.lastsMs : lifeOf(session)
+  if (seconds === undefined || lastsMs === undefined) return
+  if (lastsMs === 0 && seconds > 0) {
     throw new FatalPacket('a session that ends now cannot last', reasonCode.protocolError)
   }
-  session.expiryMs = Math.min(seconds, context.limits.sessionExpirySeconds) * 1000
+  const newMs = Math.min(seconds, context.limits.sessionExpirySeconds) * 1000
+  if (session !== undefined) session.expiryMs = newMs
+  else if (plain !== undefined) plain.lastsMs = newMs
 }

@@ -10,7 +10,7 @@ import type { Frame } from './edge/framer.ts'
 import { packetType, readPacketId } from './edge/packets.ts'
 import { handlePubrel } from './exactly-once.ts'
 import { handlePingreq } from './ping.ts'
-import { givePlain, handlePlainAnswer, isPlainAnswer } from './plain-packets.ts'
+import { givePubrel, handlePlainAnswer, isPlainAnswer } from './plain-packets.ts'
 import { handlePublish } from './publish.ts'
 import { handleSubscribe, handleUnsubscribe } from './subscribe.ts'
 
@@ -58,6 +58,6 @@ function handleEitherPuback(connection: Connection, frame: Frame): void {
 function handleEitherPubrel(connection: Connection, frame: Frame): void {
   const packetId = readPacketId(frame, connection.level)
   const isPlain = connection.plain !== undefined && !connection.receivedQos2.has(packetId)
-  if (isPlain) givePlain(connection, frame)
+  if (isPlain) givePubrel(connection, packetId)
   else handlePubrel(connection, packetId)
 }

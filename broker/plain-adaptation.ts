@@ -3,9 +3,18 @@
 
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
 import type { PacketIds } from './packet-ids.ts'
+import type { PlainPersistence } from './plain-aedes.ts'
 import type { PlainClient } from './plain-client.ts'
 
-type Deliver = (packet: AedesPublishPacket, done: () => void) => void
+/** A message on its way. aedes copies these fields from step to step. */
+export interface Forwarded extends AedesPublishPacket {
+  /** Who published it. */
+  clientId?: string
+  /** aedes' own No Local. */
+  nl?: boolean
+}
+
+type Deliver = (packet: Forwarded, done: () => void) => void
 
 interface AedesClient extends Client {
   /** The packet id of the next message to the client. */
@@ -41,6 +50,26 @@ export function retainAtOnce(aedes: Aedes, retain: (packet: AedesPublishPacket) 
   }
 }
 
+/** aedes has no use for properties, and leaves them where they are. */
+const retainMark = Object.freeze({})
+
+/** Makes aedes write a message with RETAIN. It takes one with the flag for one that is in no queue;
+ * so the flag is set after it has looked, when it tells the persistence that it sends. */
+export function writeWithRetain(client: Client, packet: Forwarded): void {
+  const hasLooked = client.clean || packet.qos === 0 || packet.messageId !== undefined
+  if (hasLooked) packet.retain = true
+  else packet.properties = retainMark
+}
+
+/** What `writeWithRetain` needs of the persistence. */
+export function keepRetain(persistence: Pick<PlainPersistence, 'outgoingUpdate'>): void {
+  const update = persistence.outgoingUpdate.bind(persistence)
+  persistence.outgoingUpdate = (client, packet) => {
+    if (packet.properties === retainMark) packet.retain = true
+    return update(client, packet)
+  }
+}
+
 /** Keeps a message that is on its way to a client until it is answered. */
 type KeepSent = (client: Client, packet: AedesPublishPacket) => void
 
@@ -62,7 +91,10 @@ export function deliverOnceAtHighestQos(
   let last: number | undefined
   const deliver: Deliver = (packet, done) => {
     const { brokerId, brokerCounter } = packet
-    packet.qos = Math.min(packet.qos, granted.qosOf(packet.topic)) as 0 | 1 | 2
+    const isOwn = packet.clientId === client.id
+    packet.qos = Math.min(packet.qos, granted.qosOf(packet.topic, isOwn)) as 0 | 1 | 2
+    // One filter with No Local says nothing for the others.
+    packet.nl = false
     // A retained message for a new subscription has no broker.
     if (brokerId) {
       if (brokerCounter === last) return void setImmediate(done)

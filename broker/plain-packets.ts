@@ -1,10 +1,11 @@
 // Packets of plain topics, on their way from a connection to aedes. The first one introduces the
 // device; reading waits until aedes knows it.
 
+import { isUtf8 } from 'node:buffer'
 import { isPlainFilter } from '../protocol/filters.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
-import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
+import type { Session } from '../services/delivery/session.ts'
 import { packetIdMax } from '../services/delivery/window.ts'
 import { refuse } from './answer.ts'
 import type { Connection } from './connection.ts'
@@ -12,8 +13,10 @@ import type { Will } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
 import type { PublishPacket } from './edge/packets.ts'
-import { packetType, readPacketId } from './edge/packets.ts'
-import type { Introduction, PlainClient } from './plain-client.ts'
+import { packetType, readPacketId, writeAcknowledgement, writeReason } from './edge/packets.ts'
+import { aliased } from './plain-alias.ts'
+import type { Introduction, PlainClient, PlainRequest } from './plain-client.ts'
+import { writeNoted } from './plain-note.ts'
 
 /** Makes the connection's device known to aedes, if it is not. */
 export function introducePlain(connection: Connection, will?: Will): PlainClient | undefined {
@@ -25,6 +28,9 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
   return introduce(connection, {
     clientId: deviceKey(session),
     clean: !durable,
+    // A new session was told to aedes when the device connected.
+    startsClean: false,
+    lastsMs: lifeOf(session),
     will,
     subscriptions: subscriptions.plain(),
     firstId: packetIdMax + 1,
@@ -34,13 +40,23 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
   })
 }
 
+/** How long a session lasts when its connection has ended, ms. */
+export function lifeOf({ durable, expiryMs = Number.POSITIVE_INFINITY }: Session): number {
+  return durable ? expiryMs : 0
+}
+
 /** Connects a connection to a client of aedes; reading waits until aedes has answered. */
-export function introduce(connection: Connection, introduction: Introduction): PlainClient {
-  const { plain: lane, counts } = connection.context
-  const plain = lane.introduce(introduction, {
+export function introduce(
+  connection: Connection,
+  introduction: Omit<Introduction, 'level' | 'packetBytesMax' | 'quota'>,
+): PlainClient {
+  const { level, terms, flow, quota, context } = connection
+  const { packetBytesMax } = terms
+  const whole = { ...introduction, level, packetBytesMax, quota }
+  const plain = context.plain.introduce(whole, {
     write: (packet) => {
-      if ((packet[0] as number) >> 4 === packetType.publish) counts.plainDelivered++
-      connection.write(packet)
+      if ((packet[0] as number) >> 4 === packetType.publish) context.counts.plainDelivered++
+      connection.write(flow ? aliased(packet, flow.outbound, packetBytesMax) : packet)
     },
     closed: () => connection.close('aedes closed the connection', reasonCode.unspecifiedError),
     takenOver: () => connection.takenOver(),
@@ -54,19 +70,41 @@ export function introduce(connection: Connection, introduction: Introduction): P
   return plain
 }
 
-/** Gives a packet to aedes as it is, for a connection that it knows. */
-export function givePlain(connection: Connection, { buffer, first, end }: Frame): void {
-  // A copy: the bytes lie in a larger chunk.
-  const packet = Buffer.from(buffer.subarray(first, end))
-  if (connection.plain?.give(packet) === false) connection.hold('aedes')
+/** Gives a PUBLISH to aedes, for a connection that it knows. */
+export function givePublish(connection: Connection, packet: PublishPacket): void {
+  if (connection.plain?.give(writeNoted(packet)) === false) connection.hold('aedes')
+}
+
+/** Gives a PUBACK, PUBREC or PUBCOMP to aedes. */
+export function giveAnswer(connection: Connection, frame: Frame): void {
+  const packetId = readPacketId(frame, connection.level)
+  if (connection.plain?.giveAnswer(frame, packetId) === false) connection.hold('aedes')
+}
+
+/** Gives a PUBREL to aedes. One of level 5 that aedes does not know is answered for it
+ * [MQTT5-3.7.2.1]. */
+export function givePubrel(connection: Connection, packetId: number): void {
+  const { plain, level, context } = connection
+  const give = () => {
+    const packet = writeAcknowledgement(packetType.pubrel, packetId)
+    if (plain?.give(packet) === false) connection.hold('aedes')
+  }
+  if (level !== 5 || plain === undefined) return give()
+  const { clientId } = plain.introduction
+  const reason = reasonCode.packetIdNotFound
+  void context.plain.isHalfFinished(clientId, packetId).then((isKnown) => {
+    if (isKnown) give()
+    else connection.write(writeReason(packetType.pubcomp, packetId, { reason }))
+  })
+}
+
+/** Whether a payload is what its format says it is. */
+export function isFormatKept({ properties, payload }: PublishPacket): boolean {
+  return !properties.payloadFormatIndicator || isUtf8(payload)
 }
 
 /** A PUBLISH to a plain topic. */
-export function handlePlainPublish(
-  connection: Connection,
-  packet: PublishPacket,
-  frame: Frame,
-): void {
+export function handlePlainPublish(connection: Connection, packet: PublishPacket): void {
   const { identity, context } = connection
   if (identity === undefined) return
   context.counts.plainReceived++
@@ -74,17 +112,20 @@ export function handlePlainPublish(
     const detail = 'No grant of the token covers this topic.'
     return refuse(connection, packet, { code: 'not-authorized', detail })
   }
+  if (!isFormatKept(packet)) {
+    return refuse(connection, packet, { code: 'invalid-payload', detail: 'It is not UTF-8.' })
+  }
   // Chat must know of ids that are given again: it recognises what is sent again by them.
   if (packet.qos > 0 && !packet.dup) connection.records?.used(packet.packetId, false)
   introducePlain(connection)
-  givePlain(connection, frame)
+  givePublish(connection, packet)
 }
 
 /** PUBACK, PUBREC or PUBCOMP of a message of aedes: it numbers them above chat. True when it was
  * one. Late ones are ignored. */
 export function isPlainAnswer(connection: Connection, frame: Frame): boolean {
   if (readPacketId(frame, connection.level) <= packetIdMax) return false
-  givePlain(connection, frame)
+  giveAnswer(connection, frame)
   return true
 }
 
@@ -99,17 +140,15 @@ export function isGrantedPlain({ identity, context }: Connection, filter: string
   return context.plainAccess.maySubscribe(identity.topics, filter)
 }
 
-/** Subscribes in aedes; of equal filters the last counts [MQTT-3.8.4-3]. */
+/** Subscribes in aedes. */
 export async function subscribePlain(
   connection: Connection,
   packetId: number,
-  requests: readonly SubscribeRequest[],
+  requests: readonly PlainRequest[],
 ): Promise<void> {
   if (requests.length === 0) return
-  const last = new Map(requests.map(({ filter, qos }) => [filter, { topic: filter, qos }]))
-  const subscriptions = [...last.values()]
   const plain = connection.plain ?? introducePlain(connection)
-  await plain?.change({ cmd: 'subscribe', messageId: packetId, subscriptions })
+  await plain?.subscribe(packetId, requests)
 }
 
 /** Unsubscribes in aedes. */
@@ -118,7 +157,5 @@ export async function unsubscribePlain(
   packetId: number,
   filters: readonly string[],
 ): Promise<void> {
-  if (filters.length === 0) return
-  const unsubscriptions = [...filters]
-  await connection.plain?.change({ cmd: 'unsubscribe', messageId: packetId, unsubscriptions })
+  if (filters.length > 0) await connection.plain?.unsubscribe(packetId, filters)
 }

@@ -1,47 +1,22 @@
 // The plain lane: aedes, and the devices that are known to it. A device is introduced only when it
 // needs aedes, because a client costs aedes more memory than a chat session costs the engine.
 
-import type { EventEmitter } from 'node:events'
-import type { AedesPublishPacket, Client } from 'aedes'
-import { Aedes } from 'aedes'
+import type { Client } from 'aedes'
+import type { Clock } from '../protocol/clock.ts'
 import type { Logger } from '../protocol/logger.ts'
 import { makeLocks } from '../services/delivery/locks.ts'
-import { deliverOnceAtHighestQos, numberBy, retainAtOnce } from './plain-adaptation.ts'
+import { makeDelays } from './delays.ts'
+import { deliverOnceAtHighestQos, numberBy } from './plain-adaptation.ts'
+import type { PlainPersistence } from './plain-aedes.ts'
+import { makeAedes } from './plain-aedes.ts'
 import type { Introduction, PlainLink } from './plain-client.ts'
-import { PlainClient } from './plain-client.ts'
-
-interface ClientRef {
-  readonly id: string
-}
-
-interface TopicSubscription {
-  readonly topic: string
-  readonly qos: 0 | 1 | 2
-}
-
-/** What the lane itself asks of aedes' persistence. */
-export interface PlainPersistence {
-  /** The subscriptions of a durable client. */
-  subscriptionsByClient(client: ClientRef): Promise<readonly TopicSubscription[]>
-  addSubscriptions(client: ClientRef, subscriptions: readonly TopicSubscription[]): Promise<void>
-  removeSubscriptions(client: ClientRef, topics: readonly string[]): Promise<void>
-  /** A durable client is about to ask for its queue. */
-  expect(clientId: string): void
-  /** Whether the queue of a client is being sent: what is new joins it. */
-  isDraining(clientId: string): boolean
-  /** Packet ids of what was sent to a client and is not answered. */
-  unanswered(clientId: string): readonly number[]
-  /** Keeps a message that is being sent with its packet id, until it is answered. */
-  keepSent(client: ClientRef, packet: AedesPublishPacket): void
-  /** Done when it returns. */
-  storeRetained(packet: AedesPublishPacket): Promise<void>
-  /** Forgets everything of a client that is not connected. */
-  forget(clientId: string): Promise<void>
-}
+import { keysOf, PlainClient } from './plain-client.ts'
+import { makeWills } from './plain-wills.ts'
 
 interface PlainLaneParts {
   readonly persistence: PlainPersistence
   readonly logger: Logger
+  readonly clock: Clock
   /** What a device may leave untaken, bytes. */
   readonly unsentBytesMax: number
 }
@@ -52,7 +27,12 @@ export interface PlainLane {
   /** Whether aedes may hold something of a durable client that is away: half-finished QoS 2,
    * messages that wait. */
   remembers(clientId: string): boolean
-  /** Makes aedes forget a client that is away or about to leave [MQTT-3.1.2-6]. */
+  /** Whether a client has half-finished the QoS 2 publish of a packet id. */
+  isHalfFinished(clientId: string, packetId: number): Promise<boolean>
+  /** A device goes on with its session: its last will is not published [MQTT5-3.1.3-9]. */
+  returned(clientId: string): void
+  /** Makes aedes forget a client that is away or about to leave [MQTT-3.1.2-6]: its session has
+   * ended, and a will that waits is published [MQTT5-3.1.2-8]. */
   forget(clientId: string): Promise<void>
   /** The session of a device that stayed away has ended: makes aedes forget it, unless it is back
    * already. */
@@ -63,8 +43,11 @@ export interface PlainLane {
   close(): Promise<void>
 }
 
+/** How many sessions of the trusted mode may wait for their end; others end at once. */
+const delayedEndsMax = 10_000
+
 export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
-  const { persistence, logger, unsentBytesMax } = parts
+  const { persistence, logger, clock, unsentBytesMax } = parts
   const known = new WeakMap<Client, PlainClient>()
   const aedes = await makeAedes(parts, known)
   const present = new Map<string, PlainClient>()
@@ -72,19 +55,20 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
    * because messages of it may wait with theirs. Costs less than what aedes keeps of them. */
   const remembered = new Map<string, number>()
   const withLock = makeLocks()
+  const wills = makeWills(aedes, clock)
+  const endings = makeDelays(delayedEndsMax)
 
   /** Lasts as long as aedes has the client. */
   const attend = async (plain: PlainClient): Promise<void> => {
-    const { clientId, clean, isAlone, firstId } = plain.introduction
-    const nextId = remembered.get(clientId)
+    const { clientId, clean, startsClean, isAlone, firstId } = plain.introduction
+    if ((clean || startsClean) && remembered.delete(clientId)) await persistence.forget(clientId)
     if (!clean) {
+      const nextId = remembered.get(clientId)
       plain.isPresent = nextId !== undefined
       plain.ids.goOn(nextId ?? firstId, persistence.unanswered(clientId))
       remembered.set(clientId, plain.ids.next())
       if (!isAlone) await reconcile(persistence, plain.introduction)
       persistence.expect(clientId)
-    } else if (remembered.delete(clientId)) {
-      await persistence.forget(clientId)
     }
     const client = aedes.handle(plain.stream)
     known.set(client, plain)
@@ -93,13 +77,26 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
     plain.connect()
     await plain.gone
     if (!clean) remembered.set(clientId, plain.ids.next())
+    // Nobody else knows when the session of a client of the trusted mode ends.
+    const isEnding = isAlone && plain.lastsMs < Number.POSITIVE_INFINITY
+    if (isEnding && present.get(clientId) === plain) {
+      endings.set(clientId, plain.lastsMs, () => expired(clientId))
+    }
   }
 
   const forget = async (clientId: string): Promise<void> => {
+    wills.hasten(clientId)
     if (!remembered.has(clientId)) return
     await withLock(clientId, async () => {
       remembered.delete(clientId)
       await persistence.forget(clientId)
+    })
+  }
+
+  const expired = (clientId: string): void => {
+    if (present.has(clientId)) return
+    forget(clientId).catch((err: unknown) => {
+      logger.error({ err }, 'aedes could not forget a device that stayed away')
     })
   }
 
@@ -108,10 +105,17 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
 
   return {
     introduce(introduction, link) {
-      const { clientId } = introduction
+      const { clientId, clean, startsClean } = introduction
       present.get(clientId)?.link.takenOver()
-      const isDraining = () => persistence.isDraining(clientId)
-      const plain = new PlainClient(introduction, link, { unsentBytesMax, isDraining })
+      if (clean || startsClean) wills.hasten(clientId)
+      else wills.cancel(clientId)
+      endings.cancel(clientId)
+      const plain = new PlainClient(introduction, link, {
+        now: clock,
+        unsentBytesMax,
+        isDraining: () => persistence.isDraining(clientId),
+        delayWill: (ms) => wills.delay(introduction, ms),
+      })
       present.set(clientId, plain)
       // aedes mistakes one client for the other when two of the same id come and go at once.
       withLock(clientId, () => attend(plain))
@@ -125,15 +129,29 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
       return plain
     },
     remembers: (clientId) => remembered.has(clientId),
+    isHalfFinished: (clientId, packetId) => isHalfFinished(persistence, clientId, packetId),
+    returned: (clientId) => wills.cancel(clientId),
     forget,
-    expired(clientId) {
-      if (present.has(clientId)) return
-      forget(clientId).catch((err: unknown) => {
-        logger.error({ err }, 'aedes could not forget a device that stayed away')
-      })
-    },
+    expired,
     clients: () => aedes.connectedClients,
-    close: () => new Promise((resolve) => aedes.close(() => resolve())),
+    close() {
+      wills.close()
+      endings.close()
+      return new Promise((resolve) => aedes.close(() => resolve()))
+    },
+  }
+}
+
+async function isHalfFinished(
+  persistence: PlainPersistence,
+  id: string,
+  messageId: number,
+): Promise<boolean> {
+  try {
+    await persistence.incomingGetPacket({ id }, { messageId })
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -141,7 +159,9 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
  * after a restart, or when a connection ended before aedes was told of a change. */
 async function reconcile(persistence: PlainPersistence, introduction: Introduction): Promise<void> {
   const client = { id: introduction.clientId }
-  const known = introduction.subscriptions.map(({ filter, qos }) => ({ topic: filter, qos }))
+  const known = introduction.subscriptions.map((it) => {
+    return { topic: it.filter, qos: it.qos, ...keysOf(it) }
+  })
   const topics = new Set(known.map(({ topic }) => topic))
   const kept = (await persistence.subscriptionsByClient(client)).map(({ topic }) => topic)
   await persistence.removeSubscriptions(
@@ -149,60 +169,4 @@ async function reconcile(persistence: PlainPersistence, introduction: Introducti
     kept.filter((topic) => !topics.has(topic)),
   )
   if (known.length > 0) await persistence.addSubscriptions(client, known)
-}
-
-/** aedes, which asks once more whether what reaches it is allowed: a message of a client is for a
- * topic its grants cover, and only to who may subscribe to that. */
-async function makeAedes(
-  { persistence, logger }: PlainLaneParts,
-  known: WeakMap<Client, PlainClient>,
-): Promise<Aedes> {
-  const aedes = await Aedes.createBroker({
-    persistence,
-    // Messages wait for nobody: a reader who is too slow is cut.
-    concurrency: 0,
-    drainTimeout: 0,
-    authorizePublish(client, packet, done) {
-      const may = client !== null && known.get(client)?.introduction.mayPublish(packet.topic)
-      // DUP speaks of one hop only [MQTT-3.3.1-3].
-      packet.dup = false
-      done(may ? null : new Error('a publish that is not granted'))
-    },
-    authorizeSubscribe(client, subscription, done) {
-      const plain = known.get(client)
-      if (!plain?.introduction.maySubscribe(subscription.topic)) return done(null, null)
-      plain.granted.set(subscription.topic, subscription.qos)
-      done(null, { ...subscription, qos: 2 })
-    },
-    authorizeForward: (client, packet) => {
-      const plain = known.get(client)
-      return plain && mayForward(plain, packet, persistence) ? packet : null
-    },
-  })
-  aedes.on('unsubscribe', (filters, client) => {
-    for (const filter of filters) known.get(client)?.granted.delete(filter)
-  })
-  retainAtOnce(aedes, (packet) => void persistence.storeRetained(packet))
-  // The types of aedes leave out the event that matters most.
-  const emitter: EventEmitter = aedes
-  emitter.on('error', (err: Error) => logger.error({ err }, 'aedes failed'))
-  return aedes
-}
-
-/** Whether a message goes to a client now. */
-function mayForward(
-  plain: PlainClient,
-  { topic, qos, retain, messageId }: AedesPublishPacket,
-  persistence: PlainPersistence,
-): boolean {
-  const { introduction, ids } = plain
-  if (!introduction.maySubscribe(topic)) {
-    if (messageId !== undefined) ids.release(messageId)
-    return false
-  }
-  // What waited for the client has a packet id already. It comes one after the other, as fast as
-  // it is read, and so do retained messages.
-  if (messageId !== undefined) return true
-  if (qos > 0 && persistence.isDraining(introduction.clientId)) return false
-  return retain ? plain.hasIdFor(qos) : plain.hasIdFor(qos) && plain.hasRoomFor(qos)
 }

@@ -29,6 +29,6 @@ export function handlePublish(connection: Connection, frame: Frame): void {
     return handleTyping(connection, packet, topic)
   }
   if (topic.kind === 'sync') return handleSync(connection, packet, topic.user)
-  if (topic.kind === 'plain') return handlePlainPublish(connection, packet, frame)
+  if (topic.kind === 'plain') return handlePlainPublish(connection, packet)
   refuse(connection, packet, { code: 'unknown-topic' })
 }

@@ -18,15 +18,18 @@ import { isGrantedPlain, subscribePlain, unsubscribePlain } from './plain-packet
 export function handleSubscribe(connection: Connection, frame: Frame): void {
   const packet = readSubscribe(frame, connection.level)
   const { packetId, subscriptions } = packet
+  const { session } = connection
+  if (session === undefined) return
   const requests = subscriptions.map(({ filter, qos }, index) => {
     // A session has no room for more: to look at each would be work without end.
     const isPlain = index < subscriptionsMax && isGrantedPlain(connection, filter)
     return { filter, qos, isPlain, ...optionsOf(packet, index) }
   })
-  const { session } = connection
-  if (session === undefined) return
+  const wanted = subscriptions.filter((asked) =>
+    isRetainedWanted(asked, session.subscriptions.has(asked.filter)),
+  )
   answerLater(connection, async () => {
-    const codes = await subscribe(connection, session, { packetId, requests })
+    const codes = await subscribe(connection, session, { packetId, requests, wanted })
     const reasons = codes.map((code, index) => reasonFor(code, requests[index]?.filter ?? ''))
     return writeSuback(packetId, reasons, connection.level)
   })
@@ -38,13 +41,25 @@ export function handleUnsubscribe(connection: Connection, frame: Frame): void {
   const { session, context } = connection
   if (session === undefined) return
   answerLater(connection, async () => {
-    const codes = filters.map((filter) =>
-      session.subscriptions.has(filter) ? reasonCode.success : reasonCode.noSubscriptionExisted,
-    )
+    const codes = filters.map((filter) => unsubscribeCode(session.subscriptions.has(filter)))
     await context.engine.unsubscribe(session, filters)
     await unsubscribePlain(connection, packetId, filters.filter(isPlainFilter))
     return writeUnsuback(packetId, codes, connection.level)
   })
+}
+
+/** What UNSUBACK says of a filter. */
+export function unsubscribeCode(wasSubscribed: boolean): number {
+  return wasSubscribed ? reasonCode.success : reasonCode.noSubscriptionExisted
+}
+
+/** Whether retained messages are sent for a filter of a SUBSCRIBE [MQTT5-3.3.1-9, MQTT5-3.3.1-10,
+ * MQTT5-3.3.1-11]. */
+export function isRetainedWanted(
+  { retainHandling }: Pick<SubscribePacket['subscriptions'][number], 'retainHandling'>,
+  wasSubscribed: boolean,
+): boolean {
+  return retainHandling === 0 || (retainHandling === 1 && !wasSubscribed)
 }
 
 /** What one filter of a SUBSCRIBE asks for, to be stored. */
@@ -71,20 +86,28 @@ function reasonFor(code: SubscribeCode, filter: string): number {
 interface Subscribing {
   readonly packetId: number
   readonly requests: readonly SubscribeRequest[]
+  /** Filters whose retained messages are sent. */
+  readonly wanted: readonly { readonly filter: string }[]
 }
 
 async function subscribe(
   connection: Connection,
   session: Session,
-  { packetId, requests }: Subscribing,
+  { packetId, requests, wanted }: Subscribing,
 ): Promise<readonly SubscribeCode[]> {
   const codes = await connection.context.engine.subscribe(session, requests)
   const plain = requests.filter(({ isPlain }, index) => isPlain && isGranted(codes[index]))
-  await subscribePlain(connection, packetId, plain)
+  const filters = new Set(wanted.map(({ filter }) => filter))
+  await subscribePlain(
+    connection,
+    packetId,
+    plain.map((request) => ({ ...request, wantsRetained: filters.has(request.filter) })),
+  )
   return codes
 }
 
-function isGranted(code: SubscribeCode | undefined): boolean {
+/** Whether the code of a SUBACK says that a filter was granted. */
+export function isGranted(code: number | undefined): boolean {
   return code !== undefined && code <= 2
 }
 

@@ -2,34 +2,54 @@
 // suites and load tests on a private network: any client id, any topic, no token, no chat.
 
 import { isFilter } from '../protocol/filters.ts'
+import type { ReasonCode } from '../protocol/reasons.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
-import type { SubscribeRequest } from '../services/delivery/subscribe.ts'
+import type { Granted } from './connack.ts'
 import { acceptConnect, grant } from './connack.ts'
 import { clientIdOf, readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
 import { handleDisconnect } from './disconnect.ts'
+import type { ConnectPacket } from './edge/client-packets.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
+import type { PublishPacket } from './edge/packets.ts'
 import {
   packetType,
   readPacketId,
   readPublish,
+  writeReason,
   writeSuback,
   writeUnsuback,
 } from './edge/packets.ts'
+import type { Level } from './edge/reader.ts'
 import { handlePingreq } from './ping.ts'
-import { givePlain, introduce, subscribePlain, unsubscribePlain } from './plain-packets.ts'
-import { answerLater } from './subscribe.ts'
+import type { PlainClient, PlainRequest } from './plain-client.ts'
+import {
+  giveAnswer,
+  givePublish,
+  givePubrel,
+  introduce,
+  isFormatKept,
+  subscribePlain,
+  unsubscribePlain,
+} from './plain-packets.ts'
+import {
+  answerLater,
+  isGranted,
+  isRetainedWanted,
+  optionsOf,
+  unsubscribeCode,
+} from './subscribe.ts'
 
 /** Which handler takes which packet of a client that is connected, or about to be. */
 const handlers: readonly (PacketHandler | undefined)[] = Object.assign(new Array(16), {
   [packetType.publish]: handlePublish,
-  [packetType.puback]: handleAnswer,
-  [packetType.pubrec]: handleAnswer,
-  [packetType.pubrel]: handleAnswer,
-  [packetType.pubcomp]: handleAnswer,
+  [packetType.puback]: giveAnswer,
+  [packetType.pubrec]: giveAnswer,
+  [packetType.pubrel]: handlePubrel,
+  [packetType.pubcomp]: giveAnswer,
   [packetType.subscribe]: handleSubscribe,
   [packetType.unsubscribe]: handleUnsubscribe,
   [packetType.pingreq]: handlePingreq,
@@ -57,14 +77,15 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   if (packet.will !== undefined) demandTopic(packet.will.topic)
   const clientId = clientIdOf(packet, connection.context.randomId)
   if (clientId === undefined) return refuseClientId(connection)
+  const { will } = packet
   connection.state = 'connecting'
   connection.hold('answer')
   const granted = grant(packet, clientId, connection.context.limits)
   connection.silenceMsMax = granted.keepAliveSeconds * 1500
   const plain = introduce(connection, {
     clientId,
-    clean: packet.clean,
-    will: packet.will,
+    ...lifeOf(packet, granted),
+    will,
     subscriptions: [],
     firstId: 1,
     isAlone: true,
@@ -78,41 +99,72 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   })
 }
 
-function handlePublish(connection: Connection, frame: Frame): void {
-  connection.context.counts.plainReceived++
-  demandTopic(readPublish(frame, connection.level).topic)
-  givePlain(connection, frame)
+/** What is kept of a client, and for how long. Below level 5 that is nothing, or for ever. */
+function lifeOf({ level, clean: startsClean }: ConnectPacket, granted: Granted) {
+  const forEver = level !== 5 && !startsClean
+  const lastsMs = forEver ? Number.POSITIVE_INFINITY : (granted.sessionExpirySeconds ?? 0) * 1000
+  return { startsClean, lastsMs, clean: startsClean && lastsMs === 0 }
 }
 
-/** PUBACK, PUBREC, PUBREL and PUBCOMP. */
-function handleAnswer(connection: Connection, frame: Frame): void {
-  readPacketId(frame, connection.level)
-  givePlain(connection, frame)
+function handlePublish(connection: Connection, frame: Frame): void {
+  const { level, flow, context } = connection
+  context.counts.plainReceived++
+  const read = readPublish(frame, level)
+  const packet = flow === undefined ? read : flow.inbound.resolve(read)
+  demandTopic(packet.topic)
+  if (isFormatKept(packet)) givePublish(connection, packet)
+  else refusePublish(connection, packet, reasonCode.payloadFormatInvalid)
+}
+
+/** Only a client of level 5 can be told, and is ever refused a message. */
+function refusePublish(
+  connection: Connection,
+  { qos, packetId }: PublishPacket,
+  reason: ReasonCode,
+): void {
+  if (qos === 0) return
+  const type = qos === 1 ? packetType.puback : packetType.pubrec
+  connection.write(writeReason(type, packetId, { reason }))
+}
+
+function handlePubrel(connection: Connection, frame: Frame): void {
+  givePubrel(connection, readPacketId(frame, connection.level))
 }
 
 /** SUBSCRIBE: what is asked for is granted, as long as there is room. */
 function handleSubscribe(connection: Connection, frame: Frame): void {
-  const { packetId, subscriptions } = readSubscribe(frame, connection.level)
-  demandFilters(subscriptions.map(({ filter }) => filter))
-  const { plain } = connection
-  const requests = subscriptions.map(({ filter, qos }): SubscribeRequest => ({ filter, qos }))
-  const isTaken = ({ filter, qos }: SubscribeRequest) => plain?.granted.add(filter, qos) === true
-  const codes = requests.map((it) => (isTaken(it) ? it.qos : reasonCode.quotaExceeded))
-  const taken = requests.filter((_, index) => codes[index] !== reasonCode.quotaExceeded)
-  answerLater(connection, async () => {
-    await subscribePlain(connection, packetId, taken)
-    return writeSuback(packetId, codes, connection.level)
+  const { plain, level } = connection
+  if (plain === undefined) return
+  const packet = readSubscribe(frame, level)
+  const { packetId } = packet
+  const requests = packet.subscriptions.map((asked, index) => {
+    const options = optionsOf(packet, index)
+    const wantsRetained = isRetainedWanted(asked, plain.granted.has(asked.filter))
+    return { filter: asked.filter, qos: asked.qos, ...options, wantsRetained }
   })
+  const codes = requests.map((request) => grantFilter(plain, request, level))
+  const granted = requests.filter((_, index) => isGranted(codes[index]))
+  answerLater(connection, async () => {
+    await subscribePlain(connection, packetId, granted)
+    return writeSuback(packetId, codes, level)
+  })
+}
+
+/** The granted QoS, or why there is none. */
+function grantFilter({ granted }: PlainClient, request: PlainRequest, level: Level): number {
+  const { filter, qos } = request
+  const isShared = level === 5 && filter.startsWith('$share/')
+  if (isShared) return reasonCode.sharedSubscriptionsNotSupported
+  if (!isFilter(filter)) throw new FatalPacket('a topic filter that is none [MQTT-4.7.1-2]')
+  return granted.add(filter, qos, request) ? qos : reasonCode.quotaExceeded
 }
 
 function handleUnsubscribe(connection: Connection, frame: Frame): void {
   const { packetId, filters } = readUnsubscribe(frame, connection.level)
-  demandFilters(filters)
   const isKnown = (filter: string) => connection.plain?.granted.has(filter) === true
+  if (!filters.every(isFilter)) throw new FatalPacket('a topic filter that is none [MQTT-4.7.1-2]')
+  const codes = filters.map((filter) => unsubscribeCode(isKnown(filter)))
   const known = filters.filter(isKnown)
-  const codes = filters.map((filter) =>
-    isKnown(filter) ? reasonCode.success : reasonCode.noSubscriptionExisted,
-  )
   answerLater(connection, async () => {
     await unsubscribePlain(connection, packetId, known)
     return writeUnsuback(packetId, codes, connection.level)
@@ -122,9 +174,4 @@ function handleUnsubscribe(connection: Connection, frame: Frame): void {
 function demandTopic(topic: string): void {
   const fault = publishTopicFault(topic)
   if (fault !== undefined) throw new FatalPacket(fault)
-}
-
-function demandFilters(filters: readonly string[]): void {
-  const bad = filters.find((filter) => !isFilter(filter))
-  if (bad !== undefined) throw new FatalPacket('a topic filter that is none [MQTT-4.7.1-2]')
 }

@@ -1,0 +1,39 @@
+// Wills that are published some time after their client has gone [MQTT5-3.1.3-9]. aedes publishes a
+// will at once or not at all.
+
+import type { Aedes } from 'aedes'
+import type { Clock } from '../protocol/clock.ts'
+import { makeDelays } from './delays.ts'
+import { prepare } from './plain-aedes.ts'
+import type { Introduction } from './plain-client.ts'
+import { noteWill } from './plain-note.ts'
+
+/** How many may wait; when there are more, they are published at once. */
+const delayedWillsMax = 10_000
+
+export interface Wills {
+  /** Publishes the will of a client after `ms`. */
+  delay(introduction: Introduction, ms: number): void
+  /** The client is back: its will is not published. */
+  cancel(clientId: string): void
+  /** The client's session has ended: its will is published now, if it waits. */
+  hasten(clientId: string): void
+  /** Drops what waits. */
+  close(): void
+}
+
+export function makeWills(aedes: Aedes, clock: Clock): Wills {
+  const { set, cancel, hasten, close } = makeDelays(delayedWillsMax)
+  const publish = ({ will, clientId, mayPublish }: Introduction): void => {
+    if (will === undefined || !mayPublish(will.topic)) return
+    const packet = { cmd: 'publish' as const, dup: false, ...noteWill(will) }
+    prepare(packet, clientId, clock())
+    aedes.publish(packet, () => {})
+  }
+  return {
+    delay: (introduction, ms) => set(introduction.clientId, ms, () => publish(introduction)),
+    cancel,
+    hasten,
+    close,
+  }
+}
