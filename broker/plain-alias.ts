@@ -5,8 +5,8 @@ import { variableInteger } from './edge/variable-integer.ts'
 
 const topicAliasId = 35
 
-/** A packet of aedes as it is written: a PUBLISH of level 5 under the alias of its topic, if it gets
- * one and the packet is not larger than `bytesMax` with it. */
+/** A packet of aedes as it is written: a PUBLISH of level 5 under the alias of its topic, if it
+ * gets one and the packet is not larger than `bytesMax` with it. */
 export function aliased(packet: Buffer, aliases: OutboundAliases, bytesMax: number): Buffer {
   const header = packet[0] as number
   if (header >> 4 !== 3) return packet
