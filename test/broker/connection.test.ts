@@ -102,7 +102,7 @@ t.test('packets that break the protocol end the connection, and no other', async
   const bad: Record<string, mqtt.Packet | Buffer> = {
     'a wildcard': publish('g/+/msg', 'x', 1),
     'a $ topic': publish('$SYS/x', 'x', 1),
-    'an over-long topic': publish('t'.repeat(1025), 'x', 1),
+    'a topic of 101 levels': publish('/'.repeat(100), 'x', 1),
     'a NUL': Buffer.from([0x30, 3, 0, 1, 0]),
     'QoS 3': Buffer.from([0x36, 5, 0, 1, 97, 0, 1]),
     'packet id 0': Buffer.from([0x32, 5, 0, 1, 97, 0, 0]),
