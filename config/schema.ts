@@ -3,45 +3,11 @@
 
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
+import { count, files, flag, optionalPort, optionalText, text } from './kinds.ts'
 import type { Secret } from './secrets.ts'
 
 const hour = 3_600_000
 const mebibyte = 1_048_576
-
-function text(description: string, standard: string): ReturnType<typeof Type.String> {
-  return Type.String({ minLength: 1, default: standard, description })
-}
-
-function count(unit: string, range: Range, description: string) {
-  const [minimum, standard, maximum] = range
-  return Type.Integer({ minimum, maximum, default: standard, unit, description })
-}
-
-function flag(description: string) {
-  return Type.Boolean({ default: false, description })
-}
-
-function portOf(purpose: string) {
-  return Type.Optional(
-    Type.Integer({
-      minimum: 0,
-      maximum: 65535,
-      unit: 'port',
-      description: `Port for ${purpose}; 0 picks a free one. None if it is not given.`,
-    }),
-  )
-}
-
-function files(description: string) {
-  return Type.Array(Type.String({ minLength: 1 }), {
-    default: [],
-    expected: 'a list of files',
-    description,
-  })
-}
-
-/** Lowest, default and highest value. */
-type Range = readonly [minimum: number, standard: number, maximum: number]
 
 const roleNames = ['broker', 'api'] as const
 const windowSizes: number[] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
@@ -58,14 +24,9 @@ export const settingsSchema = Type.Object(
       [0, 8080, 65535],
       'Port for the HTTP API and for MQTT over WebSocket; 0 picks a free one.',
     ),
-    mqttsPort: portOf('MQTT over TLS'),
-    httpsPort: portOf('the HTTP API and MQTT over WebSocket, over TLS'),
-    tlsHost: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description: 'Address for mqttsPort and httpsPort, if it is not that of host.',
-      }),
-    ),
+    mqttsPort: optionalPort('MQTT over TLS'),
+    httpsPort: optionalPort('the HTTP API and MQTT over WebSocket, over TLS'),
+    tlsHost: optionalText('Address for mqttsPort and httpsPort, if it is not that of host.'),
     tlsCertificate: files(
       'Certificate files, PEM, each with its chain, separated by commas. A client gets the first ' +
         'one made for the name it asks for (subjectAltName, also *.example.com), or else the ' +
@@ -82,19 +43,12 @@ export const settingsSchema = Type.Object(
         'Whether clients over TLS show a certificate of tlsClientCa. One whose subject has ' +
         'O=user and CN=device stands for a token.',
     }),
-    tlsClientCa: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description: 'File with the certificates, PEM, that sign the certificates of clients.',
-      }),
+    tlsClientCa: optionalText(
+      'File with the certificates, PEM, that sign the certificates of clients.',
     ),
-    tlsClientCrl: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'File with the revocation lists, PEM, of every certificate in tlsClientCa. One that is ' +
-          'past its next update refuses all of them.',
-      }),
+    tlsClientCrl: optionalText(
+      'File with the revocation lists, PEM, of every certificate in tlsClientCa. One that is ' +
+        'past its next update refuses all of them.',
     ),
     proxyProtocolFrom: Type.Array(Type.String(), {
       uniqueItems: true,

@@ -1,5 +1,4 @@
-// TLS as an operator meets it: what serve prints, what SIGHUP does, and what keeps it from
-// starting.
+// TLS as an operator meets it: what serve prints, what SIGHUP does, what keeps it from starting.
 
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
