@@ -38,9 +38,6 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
       subscriptions = excluded.subscriptions, last_seen = excluded.last_seen, ends_at = NULL
     RETURNING key`)
   const deleteDevice = driver.prepare('DELETE FROM devices WHERE user = ? AND device = ?')
-  const selectDevice = driver.prepare<{ key: number }>(
-    'SELECT key FROM devices WHERE user = ? AND device = ?',
-  )
   const updateLastSeen = driver.prepare(
     'UPDATE devices SET last_seen = max(last_seen, ?) WHERE user = ? AND device = ?',
   )
@@ -50,20 +47,23 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
     RETURNING user, device`)
   const updateEnd = driver.prepare('UPDATE devices SET ends_at = ? WHERE user = ? AND device = ?')
   const deleteCursor = driver.prepare('DELETE FROM cursors WHERE device = ? AND conversation = ?')
+  // One statement for each, by names: there may be one for each message.
   const insertSet = (set: string) =>
     driver.prepare(`
       INSERT INTO cursors (device, conversation, acked, sent)
-      SELECT ?, ?, ?, ? FROM members WHERE conversation = ? AND user = ?
+      SELECT devices.key, members.conversation, ?4, ?5 FROM devices
+      JOIN members ON members.user = devices.user AND members.conversation = ?3
+      WHERE devices.user = ?1 AND devices.device = ?2
       ON CONFLICT (device, conversation) DO UPDATE SET ${set}`)
   const setCursor = insertSet('acked = excluded.acked, sent = excluded.sent')
   // Of two ordered pairs the maxima are ordered too: acked ≤ sent still holds.
   const raiseCursor = insertSet(
     'acked = max(acked, excluded.acked), sent = max(sent, excluded.sent)',
   )
-  const write = (statement: typeof setCursor, device: number, user: string, cursor: Cursor) => {
+  const write = (statement: typeof setCursor, { user, device }: DeviceName, cursor: Cursor) => {
     const conversation = conversationKey(cursor.conversation)
     if (conversation === undefined) return
-    statement.run([device, conversation, cursor.acked, cursor.sent, conversation, user])
+    statement.run([user, device, conversation, cursor.acked, cursor.sent])
   }
   return {
     saveDevice({ user, device, subscriptions, cursors = [], dropped = [] }, at) {
@@ -71,7 +71,7 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
         const key = upsertDevice.all([user, device, JSON.stringify(subscriptions), at])[0]?.key
         if (key === undefined) throw new Error('a device was stored without a key')
         for (const id of dropped) deleteCursor.run([key, conversationKey(id) ?? null])
-        for (const cursor of cursors) write(setCursor, key, user, cursor)
+        for (const cursor of cursors) write(setCursor, { user, device }, cursor)
       })
     },
     forgetDevice(user, device) {
@@ -91,10 +91,7 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
       ),
     saveCursors(updates) {
       transact(() => {
-        for (const update of updates) {
-          const key = selectDevice.get([update.user, update.device])?.key
-          if (key !== undefined) write(raiseCursor, key, update.user, update)
-        }
+        for (const update of updates) write(raiseCursor, update, update)
       })
     },
   }
