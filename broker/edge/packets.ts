@@ -68,7 +68,8 @@ export function readPublish(frame: Frame, level: Level): PublishPacket {
     checkResponseTopic(properties)
     payload = reader.rest()
   }
-  // All members in one literal: one that spreads others cost 2 µs a packet.
+  // All members in one literal: with one spread into another V8 gives up on its shape, which cost
+  // some 10 % of the main thread.
   return { topic, qos: qos as 0 | 1 | 2, packetId, dup, retain, payload, properties }
 }
 
