@@ -30,6 +30,7 @@ export interface Note {
 }
 
 const empty = Buffer.alloc(0)
+const nothing = { expiresAt: undefined, identifier: undefined, properties: empty }
 
 /** The PUBLISH of a client as aedes gets it. */
 export function writeNoted(
@@ -116,6 +117,9 @@ export function withIdentifier(noted: Buffer, identifier: number): Buffer {
 /** Reads a payload as aedes has it. */
 export function readNote(noted: Buffer): Note {
   const flags = noted[0] ?? 0
+  const retain = (flags & flag.retain) !== 0
+  // Most messages have nothing to note.
+  if (flags <= flag.retain) return { ...nothing, retain, payload: noted.subarray(1) }
   const reader = new PacketReader({ buffer: noted, start: 1, end: noted.length })
   const expiresAt =
     (flags & flag.expiry) === 0
@@ -127,13 +131,7 @@ export function readNote(noted: Buffer): Note {
     (flags & flag.properties) === 0
       ? empty
       : reader.part(reader.variable('properties'), 'properties').rest()
-  return {
-    retain: (flags & flag.retain) !== 0,
-    expiresAt,
-    identifier,
-    properties,
-    payload: reader.rest(),
-  }
+  return { retain, expiresAt, identifier, properties, payload: reader.rest() }
 }
 
 /** The rest of a PUBLISH for a client of level 5: properties and payload. The time that is left is

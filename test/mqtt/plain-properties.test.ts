@@ -3,6 +3,7 @@
 
 import { Buffer } from 'node:buffer'
 import t from 'tap'
+import { bytesOf, field } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 import { heard, kept, publish, startModes, subscribe } from './plain-level5.ts'
 
@@ -39,6 +40,24 @@ for (const mode of await startModes(t)) {
         const [other] = (await old.wait('publish', qos + 1)).slice(-1)
         t.same(other?.payload, Buffer.from(`at ${qos}`))
       }
+    })
+
+    t.test('user properties keep their order, byte by byte [MQTT5-3.3.2-18]', async (t) => {
+      const bob = await mode.join(t, 'bob')
+      await subscribe(bob, ['t/order'])
+      await heard(bob)
+      const got: Buffer[] = []
+      bob.stream.on('data', (chunk: Buffer) => got.push(chunk))
+      const alice = await mode.join(t, 'alice')
+      const pairs = ['b1', 'a2', 'b3', 'a2'].map((pair) => [pair.slice(0, 1), pair.slice(1)])
+      const written = pairs.map(([name, value]) =>
+        Buffer.concat([Buffer.of(38), field(name as string), field(value as string)]),
+      )
+      const block = Buffer.concat(written)
+      const rest = Buffer.concat([Buffer.of(block.length), block, Buffer.from('x')])
+      alice.send(bytesOf(0x30, field('t/order'), rest))
+      await bob.wait('publish')
+      t.same(Buffer.concat(got), bytesOf(0x30, field('t/order'), rest))
     })
 
     t.test('a message of an older client has no properties', async (t) => {
