@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { connectDevice } from '../support/chat-client.ts'
+import { testLevel } from '../support/level.ts'
 import { requireProgram } from '../support/programs.ts'
 import { startTestServer, temporaryFolder } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -24,13 +25,15 @@ interface Task {
 
 /** Runs in the page: chats with the echo, and posts the result. */
 const pageScript = `
-  const { url, token, count } = TASK
+  const { url, token, count, level } = TASK
   const own = []
   const heard = []
   const finish = (result) => fetch('/result', { method: 'POST', body: JSON.stringify(result) })
   const client = mqtt.connect(url, {
     username: 'page',
     clientId: 'browser',
+    protocolVersion: level,
+    protocolId: level === 3 ? 'MQIsdp' : 'MQTT',
     ...(token ? { password: token } : {}),
   })
   client.on('error', (error) => finish({ error: String(error) }))
@@ -50,7 +53,7 @@ async function servePage(t: Parameters<typeof startTestServer>[0], task: Task) {
   let posted: unknown
   const html =
     '<!doctype html><meta charset="utf-8"><script src="/mqtt.js"></script>' +
-    `<script>${pageScript.replace('TASK', JSON.stringify(task))}</script>`
+    `<script>${pageScript.replace('TASK', JSON.stringify({ ...task, level: testLevel }))}</script>`
   const server = createServer(async (request, response) => {
     if (request.method === 'POST') {
       const chunks: Buffer[] = []

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { mosquittoLasting, mosquittoLevel } from '../support/level.ts'
 import { requireProgram, skipWithout } from '../support/programs.ts'
 import type { TestServer } from '../support/server.ts'
 import { startTestServer, temporaryFolder } from '../support/server.ts'
@@ -34,7 +35,8 @@ interface Running {
 
 async function login(server: TestServer, { user, id, password }: Who): Promise<string[]> {
   const token = password ?? (await server.token(user))
-  return ['-h', '127.0.0.1', '-p', String(server.mqttPort), '-i', id, '-u', user, '-P', token]
+  const address = ['-h', '127.0.0.1', '-p', String(server.mqttPort), ...mosquittoLevel]
+  return [...address, '-i', id, '-u', user, '-P', token]
 }
 
 function start(t: Owner, program: 'mosquitto_pub' | 'mosquitto_sub', args: string[]): Running {
@@ -71,7 +73,7 @@ async function publish(
 
 /** A device that listens at QoS 1 with a session that lasts; resolves when it is subscribed. */
 async function subscribe(t: Owner, server: TestServer, who: Who, args: string[]): Promise<Running> {
-  const listening = ['-c', '-q', '1', '-d', '-F', '=%t %p', ...args]
+  const listening = ['-c', ...mosquittoLasting, '-q', '1', '-d', '-F', '=%t %p', ...args]
   const running = start(t, 'mosquitto_sub', [...(await login(server, who)), ...listening])
   await until('it is subscribed', () => running.lines.some((line) => /Subscribed/.test(line)))
   return running

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { testLevel } from '../support/level.ts'
 import { requireProgram } from '../support/programs.ts'
 import { startTestServer } from '../support/server.ts'
 
@@ -23,7 +24,7 @@ for (const transport of ['tcp', 'websockets'] as const) {
     const port = transport === 'tcp' ? server.mqttPort : server.httpPort
     const child = spawn(command as string, [script], { stdio: ['pipe', 'pipe', 'inherit'] })
     t.teardown(() => void child.kill())
-    child.stdin.end(JSON.stringify({ port, transport, tokens }))
+    child.stdin.end(JSON.stringify({ port, transport, tokens, level: testLevel }))
     let output = ''
     child.stdout.on('data', (chunk) => {
       output += chunk

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
 import { connectDevice } from '../support/chat-client.ts'
+import { mosquittoLasting, mosquittoLevel } from '../support/level.ts'
 import { requireProgram, skipWithout } from '../support/programs.ts'
 import type { TestServer } from '../support/server.ts'
 import { startTestServer } from '../support/server.ts'
@@ -19,7 +20,7 @@ const skip = skipWithout('mosquitto_pub', 'mosquitto_sub')
 
 /** Runs a client of Mosquitto as alice; resolves with its lines when it ends. */
 function start(t: Owner, server: TestServer, program: Program, args: readonly string[]) {
-  const address = ['-h', '127.0.0.1', '-p', String(server.mqttPort), '-V', 'mqttv311']
+  const address = ['-h', '127.0.0.1', '-p', String(server.mqttPort), ...mosquittoLevel]
   const { command } = requireProgram(program)
   const child = spawn(lineByLine, ['-oL', command as string, ...address, ...args])
   t.teardown(() => void child.kill())
@@ -41,7 +42,15 @@ t.test('Mosquitto: the three QoS, retained messages and a durable queue', { skip
     const client = start(t, server, program, [...(await login(server, `x${args.length}`)), ...args])
     return { code: await client.ended, lines: client.lines() }
   }
-  const durable = [...(await login(server, 'durable')), '-c', '-q', '2', '-t', 't/queue/+']
+  const durable = [
+    ...(await login(server, 'durable')),
+    '-c',
+    ...mosquittoLasting,
+    '-q',
+    '2',
+    '-t',
+    't/queue/+',
+  ]
   t.equal(await start(t, server, 'mosquitto_sub', [...durable, '-E']).ended, 0)
   for (const qos of ['1', '2']) {
     const sent = await run('mosquitto_pub', '-q', qos, '-t', 't/queue/a', '-m', `at ${qos}`)

@@ -16,7 +16,11 @@ function levelOf(text: string): Level {
 /** The session of a client that says `clean=false` lasts at every level: at 5 it has to say so. */
 export const lasting = testLevel === 5 ? { sessionExpiryInterval: 0xff_ff_ff_ff } : undefined
 
-/** For a test of what one level says differently; false where it is to be run. */
-export function onlyAt(...levels: readonly Level[]): string | false {
-  return levels.includes(testLevel) ? false : `a statement of level ${levels.join(' and ')}`
+/** How Mosquitto's clients are told the level; `-x` keeps the session of one that says `-c`. */
+export const mosquittoLevel: readonly string[] = ['-V', mosquittoName()]
+export const mosquittoLasting: readonly string[] = testLevel === 5 ? ['-x', '4294967295'] : []
+
+function mosquittoName(): string {
+  if (testLevel === 3) return 'mqttv31'
+  return testLevel === 4 ? 'mqttv311' : 'mqttv5'
 }
