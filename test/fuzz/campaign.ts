@@ -47,10 +47,9 @@ interface Owner {
 const levels: readonly Level[] = [3, 4]
 const connectionsPerRound = 16
 const roundsAtOnce = 5
-/** What a server may hold after a collection: 40 to start with; 80 connections, four users, and
- * bounded caches; and up to 60 of errors of aedes, each of which holds the one before as long as
- * connections with something on its way are cut without a pause. */
-const heapBytesMax = 192 * 1024 * 1024
+/** What a server may hold after a collection: 40 MiB to start with; 80 connections, four users, and
+ * bounded caches. */
+const heapBytesMax = 96 * 1024 * 1024
 const rssBytesMax = 768 * 1024 * 1024
 const servedWithinMs = 1000
 const measureEveryMs = 2000
