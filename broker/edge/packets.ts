@@ -7,10 +7,12 @@ import { checkReason } from './client-reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { Frame } from './framer.ts'
 import type { Properties } from './properties.ts'
-import { noProperties, readProperties, writeProperties } from './properties.ts'
+import { noProperties, readProperties } from './properties.ts'
+import { measureProperties, putProperties, writeProperties } from './property-writer.ts'
 import type { Level } from './reader.ts'
 import { PacketReader, readText } from './reader.ts'
 import { variableInteger } from './variable-integer.ts'
+import { PacketWriter, variableBytes } from './writer.ts'
 
 /** Control packet types [MQTT-2.2.1]. */
 export const packetType = {
@@ -189,18 +191,18 @@ export function writePublishWith(
   properties: Properties,
   message: { readonly topic: string; readonly payload: string; readonly qos: 0 | 1 },
 ): Buffer {
-  const [topic, payload] = [Buffer.from(message.topic), Buffer.from(message.payload)]
-  const topicLength = [topic.length >> 8, topic.length & 0xff]
-  const packetId = message.qos === 0 ? [] : [0, 0]
-  const block = writeProperties(properties)
-  const length = 2 + topic.length + packetId.length + block.length + payload.length
-  return Buffer.concat([
-    Buffer.from([0x30 | (message.qos << 1), ...variableInteger(length), ...topicLength]),
-    topic,
-    Buffer.from(packetId),
-    block,
-    payload,
-  ])
+  const { topic, payload, qos } = message
+  const block = measureProperties(properties)
+  const variableHeader = 2 + Buffer.byteLength(topic) + (qos === 0 ? 0 : 2)
+  const length = variableHeader + variableBytes(block) + block + Buffer.byteLength(payload)
+  const writer = new PacketWriter(1 + variableBytes(length) + length)
+  writer.byte(0x30 | (qos << 1))
+  writer.variable(length)
+  writer.text(topic)
+  if (qos > 0) writer.uint16(0)
+  putProperties(writer, properties, block)
+  writer.rest(payload)
+  return writer.buffer
 }
 
 /** Puts a packet id into the QoS 1 PUBLISH that begins at `at`; a negative one sets DUP too. */

@@ -1,11 +1,10 @@
 // The properties of MQTT 5 packets [MQTT5 2.2.2]: read strictly, each kind only where it may stand
-// and once; and written.
+// and once. property-writer.ts writes them.
 
 import type { ReasonCode } from '../../protocol/reasons.ts'
 import { reasonCode } from '../../protocol/reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { PacketReader } from './reader.ts'
-import { variableInteger } from './variable-integer.ts'
 
 /** Properties by name; the names are those of mqtt-packet, but for user properties, whose order is
  * kept [MQTT5-3.3.2-18]. Binary data lies in the packet it was read from. */
@@ -55,12 +54,20 @@ export type PropertyPlace =
   | 'disconnect'
   | 'auth'
 
-type Type = 'flag' | 'byte' | 'uint16' | 'uint32' | 'variable' | 'text' | 'bytes' | 'pair'
+export type PropertyType =
+  | 'flag'
+  | 'byte'
+  | 'uint16'
+  | 'uint32'
+  | 'variable'
+  | 'text'
+  | 'bytes'
+  | 'pair'
 
 interface Definition {
   readonly id: number
   readonly name: keyof Properties
-  readonly type: Type
+  readonly type: PropertyType
   /** Where a client may put it. */
   readonly places: readonly PropertyPlace[]
   /** What 0 means, if it is forbidden. */
@@ -138,6 +145,13 @@ const byId: readonly (Definition | undefined)[] = (() => {
   return table
 })()
 
+type PropertyKind = Pick<Definition, 'id' | 'type'>
+
+/** Each property by its name. */
+export const propertyKinds: Readonly<Record<keyof Properties, PropertyKind>> = Object.fromEntries(
+  definitions.map(({ name, id, type }) => [name, { id, type }]),
+) as Record<keyof Properties, PropertyKind>
+
 /** No properties; shared. */
 export const noProperties: Properties = Object.freeze({})
 
@@ -175,47 +189,15 @@ function readProperty(block: PacketReader, place: PropertyPlace, found: Found): 
   Object.assign(found, { [name]: value })
 }
 
-function readValue(block: PacketReader, type: Exclude<Type, 'pair'>, name: string): unknown {
+function readValue(
+  block: PacketReader,
+  type: Exclude<PropertyType, 'pair'>,
+  name: string,
+): unknown {
   if (type === 'flag') {
     const value = block.byte(name)
     if (value > 1) throw new FatalPacket(`${name} ${value}`, protocolError)
     return value === 1
   }
   return block[type](name)
-}
-
-/** A block of properties with its length. */
-export function writeProperties(properties: Properties): Buffer {
-  const parts: Buffer[] = []
-  for (const { id, name, type } of definitions) {
-    const value = properties[name]
-    if (value === undefined) continue
-    for (const each of Array.isArray(value) ? value : [value]) {
-      parts.push(Buffer.from([id]), writeValue(type, each))
-    }
-  }
-  const block = Buffer.concat(parts)
-  return Buffer.concat([Buffer.from(variableInteger(block.length)), block])
-}
-
-function writeValue(type: Type, value: unknown): Buffer {
-  if (type === 'pair') {
-    const [name, text] = value as readonly [string, string]
-    return Buffer.concat([writeBytes(Buffer.from(name)), writeBytes(Buffer.from(text))])
-  }
-  if (type === 'text') return writeBytes(Buffer.from(value as string))
-  if (type === 'bytes') return writeBytes(value as Buffer)
-  const number = Number(value)
-  if (type === 'variable') return Buffer.from(variableInteger(number))
-  const bytes = Buffer.alloc(numberBytes[type])
-  bytes.writeUIntBE(number, 0, bytes.length)
-  return bytes
-}
-
-const numberBytes = { flag: 1, byte: 1, uint16: 2, uint32: 4 } as const
-
-function writeBytes(bytes: Buffer): Buffer {
-  const length = Buffer.allocUnsafe(2)
-  length.writeUInt16BE(bytes.length)
-  return Buffer.concat([length, bytes])
 }
