@@ -9,6 +9,7 @@ import { countUp } from './counts.ts'
 import type { PublishPacket } from './edge/packets.ts'
 import { packetType, writeAcknowledgement, writeReason } from './edge/packets.ts'
 import { release } from './exactly-once.ts'
+import { explained } from './terms.ts'
 
 /** What of a PUBLISH its answer needs. */
 export type Head = Pick<PublishPacket, 'qos' | 'packetId'>
@@ -62,17 +63,13 @@ function answerRefused(
   else release(connection, packetId, answer)
 }
 
-/** Says more than the reason code only to who wants to hear it, and has room for it
- * [MQTT5-3.1.2-29, MQTT5-3.4.2-2, MQTT5-3.4.2-3]. */
+/** [MQTT5-3.4.2-2, MQTT5-3.4.2-3, MQTT5-3.5.2-2, MQTT5-3.5.2-3] */
 function writeRefusal(
   { terms }: Connection,
   type: number,
   { packetId, code, detail }: Required<Reason> & Pick<Head, 'packetId'>,
 ): Buffer {
   const { reason } = errorCatalogue[code]
-  const short = writeReason(type, packetId, { reason })
-  if (!terms.wantsReasons) return short
-  const properties = { reasonString: detail, userProperties: [['code', code]] as const }
-  const long = writeReason(type, packetId, { reason, properties })
-  return long.length > terms.packetBytesMax ? short : long
+  const more = { reasonString: detail, userProperties: [['code', code]] as const }
+  return explained(terms, more, (properties) => writeReason(type, packetId, { reason, properties }))
 }

@@ -9,6 +9,7 @@ import { countUp } from './counts.ts'
 import type { ConnectPacket } from './edge/client-packets.ts'
 import { writeConnack } from './edge/packets.ts'
 import type { Properties } from './edge/properties.ts'
+import { explained } from './terms.ts'
 
 /** Return codes of CONNACK below level 5 [MQTT-3.2.2-4]. */
 const returnCodes: ReadonlyMap<ReasonCode, number> = new Map([
@@ -25,8 +26,9 @@ export function refuseConnect(connection: Connection, reason: ReasonCode, why: s
   const { level, terms, context } = connection
   countUp(context.counts.connectsRefused, reason)
   const code = level === 5 ? reason : (returnCodes.get(reason) ?? unavailable)
-  const properties = level === 5 && terms.wantsReasons ? { reasonString: why } : {}
-  connection.write(writeConnack(level, { code, present: false, properties }))
+  const write = (properties: Properties) =>
+    writeConnack(level, { code, present: false, properties })
+  connection.write(explained(terms, { reasonString: why }, write))
   connection.close(`connection refused with code ${code}: ${why}`)
 }
 

@@ -19,13 +19,14 @@ import type { Frame } from './edge/framer.ts'
 import { Framer } from './edge/framer.ts'
 import type { Outbox } from './edge/outbox.ts'
 import { packetType, writeDisconnect, writePublish } from './edge/packets.ts'
+import type { Properties } from './edge/properties.ts'
 import type { Level } from './edge/reader.ts'
 import type { Flow } from './flow.ts'
 import type { PlainClient } from './plain-client.ts'
 import { lifeOf } from './plain-packets.ts'
 import type { PublishRecords } from './retransmissions.ts'
 import type { Terms } from './terms.ts'
-import { anyTerms } from './terms.ts'
+import { anyTerms, explained } from './terms.ts'
 
 /** `awaitingConnect`: nothing but CONNECT is accepted. `connecting`: CONNECT is being answered.
  * `open`: the client is connected. `closing`: nothing more is read, what was written is on its way.
@@ -230,8 +231,8 @@ export class Connection implements Link {
   close(reason: string, code: ReasonCode = reasonCode.success): void {
     if (this.state === 'closing' || this.state === 'closed') return
     if (this.level === 5 && this.state === 'open' && code !== reasonCode.success) {
-      const properties = this.terms.wantsReasons ? { reasonString: reason } : {}
-      this.#outbox.write(writeDisconnect(code, properties))
+      const write = (properties: Properties) => writeDisconnect(code, properties)
+      this.#outbox.write(explained(this.terms, { reasonString: reason }, write))
     }
     this.context.logger.debug({ peer: this.peer, user: this.identity?.user, reason }, 'closing')
     this.#outbox.flush()

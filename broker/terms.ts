@@ -2,6 +2,7 @@
 // everything.
 
 import type { Properties } from './edge/properties.ts'
+import { noProperties } from './edge/properties.ts'
 
 export interface Terms {
   /** Most messages at QoS 1 and 2 on their way to the client [MQTT5-3.3.4-9]. */
@@ -30,4 +31,16 @@ export function readTerms(properties: Properties): Terms {
     topicAliasMaximum: properties.topicAliasMaximum ?? anyTerms.topicAliasMaximum,
     wantsReasons: properties.requestProblemInformation ?? anyTerms.wantsReasons,
   }
+}
+
+/** A packet with what else there is to say, if the client wants to hear it and takes a packet so
+ * large [MQTT5-3.1.2-24, MQTT5-3.1.2-29]; without it otherwise. */
+export function explained(
+  { wantsReasons, packetBytesMax }: Terms,
+  properties: Properties,
+  write: (properties: Properties) => Buffer,
+): Buffer {
+  if (!wantsReasons) return write(noProperties)
+  const packet = write(properties)
+  return packet.length > packetBytesMax ? write(noProperties) : packet
 }

@@ -117,13 +117,19 @@ export function writeAcknowledgement(type: number, packetId: number): Buffer {
   return packet
 }
 
+interface ReasonWith {
+  readonly reason: ReasonCode
+  readonly properties?: Properties
+}
+
 /** The same at level 5 with a reason, and what else there is to say [MQTT5 3.4.2]. */
 export function writeReason(
   type: number,
   packetId: number,
-  { reason, properties }: { readonly reason: ReasonCode; readonly properties?: Properties },
+  { reason, properties = noProperties }: ReasonWith,
 ): Buffer {
-  const block = properties === undefined ? Buffer.of() : writeProperties(properties)
+  // Without any their length is left out.
+  const block = properties === noProperties ? Buffer.of() : writeProperties(properties)
   const length = variableInteger(3 + block.length)
   const head = [(type << 4) | answerFlags(type), ...length, packetId >> 8, packetId & 0xff, reason]
   return Buffer.concat([Buffer.from(head), block])

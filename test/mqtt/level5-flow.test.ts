@@ -141,6 +141,14 @@ t.test('no packet is larger than the client takes, catching up too [MQTT5-3.1.2-
   t.ok(Math.max(...sizes) > 350 && bob.of('publish').length < texts.length)
 })
 
+t.test('nor is a DISCONNECT: it says less [MQTT5-3.14.2-3]', async (t) => {
+  const alice = await connect(t, 'alice', { maximumPacketSize: 12 })
+  alice.send(Buffer.from([0x30, 3, 0, 0, 0]))
+  const [disconnect] = await alice.wait('disconnect')
+  t.match(disconnect, { reasonCode: 0x82, length: 2 })
+  t.notOk(disconnect?.properties?.reasonString)
+})
+
 t.test('topic aliases of the client stand for topics of chat', async (t) => {
   const alice = await connect(t, 'alice')
   const [connack] = alice.of('connack')
