@@ -183,8 +183,8 @@ function oneByOne(packets: AsyncGenerator<Forwarded>): Readable {
   return Readable.from(packets, { highWaterMark: 1 })
 }
 
-/** Each message on its way to a client that has gone costs aedes an error. V8 keeps with it what ran
- * when it was made, which is what keeps the error before: a chain that under load has no end (2 KB a
+/** Each message on its way to a client that has gone costs aedes an error. V8 keeps with it what
+ * ran when it was made, and that keeps the error before: a chain that has no end under load (2 KB a
  * packet, 2026-11), unless the stack is replaced. */
 function forgetStack(_client: unknown, error: Error): void {
   error.stack = error.message
