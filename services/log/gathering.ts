@@ -23,8 +23,8 @@ const skipsMax = 256
 const newest = 1 / 8
 
 /** Makes the rule: it waits as long as messages keep coming, until the oldest is about to be late
- * (`gatherMs` 0: never). What came while the commit before was under way has waited already, and on
- * a slow disk less is left to wait. After a wait in which nothing came it lets 1, 2, 4, … commits
+ * (`gatherMs` 0: never), and a little in any case. What came while the commit before was under way
+ * has waited already, and on a slow disk less is left to wait. After a wait in which nothing came it lets 1, 2, 4, … commits
  * pass without waiting: so a single publisher that waits for each answer loses next to nothing. */
 export function makeGathering(gatherMs: number, clock: Clock): Gathering {
   let inVain = 0
@@ -33,15 +33,16 @@ export function makeGathering(gatherMs: number, clock: Clock): Gathering {
   let commitMs = 0
   let begunAt = 0
 
-  const gather = async (waiting: () => number, until: number) => {
+  const gather = async (waiting: () => number, oldest: number) => {
     const before = waiting()
-    let left = until - clock()
-    if (before >= enough || left < 1) return
+    if (before >= enough) return
     if (skips > 0) {
       skips--
       return
     }
-    for (; left >= 1; left = until - clock()) {
+    const least = clock() + Math.min(pauseMs, gatherMs)
+    const until = Math.max(oldest + gatherMs - commitMs, least)
+    for (let left = until - clock(); left >= 1; left = until - clock()) {
       const last = waiting()
       await new Promise((resolve) => setTimeout(resolve, Math.min(left, pauseMs)))
       const now = waiting()
@@ -53,7 +54,7 @@ export function makeGathering(gatherMs: number, clock: Clock): Gathering {
 
   return {
     async wait(waiting, oldest) {
-      if (gatherMs > 0) await gather(waiting, oldest + gatherMs - commitMs)
+      if (gatherMs > 0) await gather(waiting, oldest)
       begunAt = clock()
     },
     committed() {
