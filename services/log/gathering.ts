@@ -23,10 +23,10 @@ const skipsMax = 256
 const newest = 1 / 8
 
 /** Makes the rule: it waits as long as messages keep coming, until the oldest is about to be late
- * (`gatherMs` 0: never), and a little in any case. What came while the commit before was under way
- * has waited already, and on a slow disk less is left to wait. After a wait in which nothing came it
- * lets 1, 2, 4, … commits pass without waiting: so a single publisher that waits for each answer
- * loses next to nothing. */
+ * (`gatherMs` 0: never), and a little in any case. What came while the commit before was under
+ * way has waited already, and on a slow disk less is left to wait. After a wait in which nothing
+ * came it lets 1, 2, 4, … commits pass without waiting: so a single publisher that waits for
+ * each answer loses next to nothing. */
 export function makeGathering(gatherMs: number, clock: Clock): Gathering {
   let inVain = 0
   let skips = 0
