@@ -18,38 +18,71 @@ type Forward = (plain: PlainClient, client: Client, packet: Forwarded) => Forwar
 
 /** Makes what returns a packet as it is to be written, or null when the client does not get it. */
 export function makeForward({ now, isDraining }: ForwardParts): Forward {
+  const read = makeReader()
   return (plain, client, packet) => {
     const { introduction, granted } = plain
     const { topic, qos, retain, messageId } = packet
     if (!introduction.maySubscribe(topic)) return null
-    const note = noteOf(packet)
+    const message = read(packet)
+    const { note } = message
     // What was sent before is sent until it is answered [MQTT5-4.3.3-7].
     if (!packet.dup && note.expiresAt !== undefined && note.expiresAt <= now()) return null
     const wishes = granted.wishesFor(topic, packet.clientId === client.id)
     if (wishes.isUnwanted) return null
-    // A retained message was asked for by one filter.
-    const asked = note.identifier === undefined ? [] : [note.identifier]
-    const identifiers = retain ? asked : wishes.identifiers
-    const isLevel5 = introduction.level === 5
-    const payload = isLevel5 ? writeLevel5(note, { now: now(), identifiers }) : note.payload
-    if (!plain.mayHold({ topic, qos, payload })) return null
+    if (introduction.level === 5) {
+      // A retained message was asked for by one filter.
+      const asked = note.identifier === undefined ? none : [note.identifier]
+      const identifiers = retain ? asked : wishes.identifiers
+      const payload = message.forLevel5(now(), identifiers)
+      if (!plain.mayHold({ topic, qos, payload })) return null
+      packet.payload = payload
+    } else {
+      packet.payload = note.payload
+    }
     // What waited for the client has a packet id already. It comes one after the other, as fast as
     // it is read, and so do retained messages.
     if (messageId === undefined) {
       if (qos > 0 && isDraining(client.id)) return null
       if (!plain.hasIdFor(qos) || !(retain || plain.hasRoomFor(qos))) return null
     }
-    packet.payload = payload
     if (retain) plain.retainedComes()
     else if (note.retain && wishes.retainAsPublished) writeWithRetain(client, packet)
     return packet
   }
 }
 
-/** aedes itself tells of clients and subscriptions, and writes no notes. */
-function noteOf({ topic, payload }: Forwarded): Note {
-  const bytes = payload as Buffer
-  return readNote(topic.startsWith('$SYS/') ? Buffer.concat([noNote, bytes]) : bytes)
+interface Message {
+  readonly note: Note
+  /** The rest of a PUBLISH of level 5. */
+  forLevel5(now: number, identifiers: readonly number[]): Buffer
 }
 
+/** Reads messages; one that goes to many clients, once. */
+function makeReader(): (packet: Forwarded) => Message {
+  let latest: { readonly payload: unknown; readonly message: Message } | undefined
+  return ({ topic, payload }) => {
+    if (latest?.payload === payload) return latest.message
+    const bytes = payload as Buffer
+    // aedes itself tells of clients and subscriptions, and writes no notes.
+    const isBare = topic.startsWith('$SYS/')
+    const message = makeMessage(readNote(isBare ? Buffer.concat([noNote, bytes]) : bytes))
+    latest = { payload, message }
+    return message
+  }
+}
+
+function makeMessage(note: Note): Message {
+  let usual: Buffer | undefined
+  return {
+    note,
+    forLevel5(now, identifiers) {
+      const isUsual = identifiers.length === 0 && note.expiresAt === undefined
+      if (!isUsual) return writeLevel5(note, { now, identifiers })
+      usual ??= writeLevel5(note, { now, identifiers })
+      return usual
+    },
+  }
+}
+
+const none: readonly number[] = []
 const noNote = Buffer.of(0)

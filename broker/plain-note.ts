@@ -31,7 +31,6 @@ export interface Note {
 }
 
 const empty = Buffer.alloc(0)
-const nothing = { expiresAt: undefined, identifier: undefined, properties: empty }
 
 /** The PUBLISH of a client as aedes gets it. */
 export function writeNoted(
@@ -120,7 +119,7 @@ export function readNote(noted: Buffer): Note {
   const flags = noted[0] ?? 0
   const retain = (flags & flag.retain) !== 0
   // Most messages have nothing to note.
-  if (flags <= flag.retain) return { ...nothing, retain, payload: noted.subarray(1) }
+  if (flags <= flag.retain) return bareNote(retain, noted.subarray(1))
   const reader = new PacketReader({ buffer: noted, start: 1, end: noted.length })
   const expiresAt =
     (flags & flag.expiry) === 0
@@ -133,6 +132,10 @@ export function readNote(noted: Buffer): Note {
       ? empty
       : reader.part(reader.variable('properties'), 'properties').rest()
   return { retain, expiresAt, identifier, properties, payload: reader.rest() }
+}
+
+function bareNote(retain: boolean, payload: Buffer): Note {
+  return { retain, expiresAt: undefined, identifier: undefined, properties: empty, payload }
 }
 
 /** The rest of a PUBLISH for a client of level 5: properties and payload. The time that is left is
