@@ -65,12 +65,12 @@ export class Flight {
   }
 
   #hasRoom(): boolean {
-    return this.#waiting.length === 0 && this.#parts.quota.free() > 0
+    return this.#waiting.length === 0 && this.#parts.quota.free('plain') > 0
   }
 
   #proceed(): void {
     const { quota } = this.#parts
-    while (!this.#isClosed && quota.free() > 0) {
+    while (!this.#isClosed && quota.free('plain') > 0) {
       const first = this.#waiting.shift()
       if (first === undefined) break
       this.#waitingBytes -= first.packet.length
@@ -84,7 +84,7 @@ export class Flight {
     const seconds = Math.floor((now() - since) / 1000)
     if (seconds > 0 && !age(packet, seconds)) return discard(packetId)
     // One that is sent again under its id has its place already.
-    if (!this.#sent.has(packetId)) quota.take()
+    if (!this.#sent.has(packetId)) quota.take('plain')
     this.#sent.add(packetId)
     write(packet)
   }

@@ -6,11 +6,13 @@ export type QuotaLane = 'chat' | 'plain'
 
 /** Counts QoS 1 and 2 messages between their PUBLISH and the end of their exchange, over both lanes
  * of one connection [MQTT5-3.3.4-9]. What one lane gives back is offered to the other one first, so
- * that none of them starves. */
+ * that none of them starves. Chat must read the log before it can take it: a place is kept for it
+ * meanwhile. */
 export class Quota {
   /** The Receive Maximum, 1 to 65,535. */
   readonly max: number
   #free: number
+  #isKept = false
   readonly #listeners: { [Lane in QuotaLane]?: () => void } = {}
 
   constructor(max: number) {
@@ -19,13 +21,14 @@ export class Quota {
   }
 
   /** So many more may be sent now. */
-  free(): number {
-    return this.#free
+  free(lane: QuotaLane): number {
+    return this.#isKept && lane === 'plain' ? this.#free - 1 : this.#free
   }
 
-  /** Call before a message is sent, only when `free() > 0`. */
-  take(): void {
+  /** Call before a message is sent, only when `free` is above 0. */
+  take(lane: QuotaLane): void {
     this.#free--
+    if (lane === 'chat') this.#isKept = false
   }
 
   /** The exchange of a message of this lane has ended. */
@@ -37,5 +40,17 @@ export class Quota {
   /** The lane is told each time the other one has given something back. */
   onFree(lane: QuotaLane, listener: () => void): void {
     this.#listeners[lane] = listener
+  }
+
+  /** Chat will take a place soon, or say that it is done. Call only when one is free. */
+  keepForChat(): void {
+    this.#isKept = true
+  }
+
+  /** Chat has nothing more to send for now. */
+  chatIsDone(): void {
+    if (!this.#isKept) return
+    this.#isKept = false
+    this.#listeners.plain?.()
   }
 }

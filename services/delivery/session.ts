@@ -86,7 +86,10 @@ export class Session implements Listener {
     this.#options = options
     const { quota } = parts.link
     this.#window = new Window(options.windowEntriesMax, released, quota)
-    quota?.onFree('chat', () => this.drained())
+    quota?.onFree('chat', () => {
+      this.drained()
+      if (this.state === 'catchingUp') quota.keepForChat()
+    })
   }
 
   /** The client knows that it is connected: deliveries may begin. */
@@ -282,6 +285,7 @@ export class Session implements Listener {
       // In the same turn in which the state stopped being `catchingUp`: who sets it again must find
       // that nobody reads.
       this.#reading = false
+      this.link.quota?.chatIsDone()
     }
   }
 

@@ -36,7 +36,7 @@ export class Window<Holder> {
   /** Room for that many further deliveries. */
   free(): number {
     const free = this.#entriesMax - (this.#head - this.#tail)
-    return this.#quota === undefined ? free : Math.min(free, this.#quota.free())
+    return this.#quota === undefined ? free : Math.min(free, this.#quota.free('chat'))
   }
 
   /** Whether more than half of it is in use, or of what the client takes at a time. */
@@ -47,7 +47,7 @@ export class Window<Holder> {
 
   /** Takes the next packet id for an entry. Call only when `free() > 0`. */
   take(holder: Holder, seq: number): number {
-    this.#quota?.take()
+    this.#quota?.take('chat')
     const slot = this.#head & (this.#entriesMax - 1)
     this.#holders[slot] = holder
     this.#seqs[slot] = seq

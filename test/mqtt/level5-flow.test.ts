@@ -6,7 +6,7 @@ import type { RawClient } from '../support/raw-client.ts'
 import { connectRaw, publishPacket, subscribePacket } from '../support/raw-client.ts'
 import { startTestServer } from '../support/server.ts'
 
-const server = await startTestServer(t, { topicAliasMax: '2' })
+const server = await startTestServer(t, { topicAliasMax: '2', openTopics: 't/#' })
 await server.addGroup('team', ['alice', 'bob'])
 await server.addGroup('crew', ['alice', 'bob'])
 await server.addGroup('club', ['alice', 'bob'])
@@ -63,6 +63,31 @@ for (const receiveMaximum of [1, 3]) {
       acknowledge(bob, bob.of('publish')[count] as IPublishPacket)
     }
     t.same(bob.of('publish').map(textOf), numbers, 'all of them come, in order')
+  })
+}
+
+for (const receiveMaximum of [1, 3]) {
+  const title = `chat and plain topics share ${receiveMaximum}, and none of them starves`
+  t.test(`${title} [MQTT5-3.3.4-9]`, async (t) => {
+    const alice = await connect(t, 'alice')
+    const bob = await listen(t, 'bob', 'g/team/msg', { receiveMaximum })
+    bob.send(subscribePacket('t/#', 2))
+    await bob.wait('suback', 2)
+    for (let index = 0; index < 10; index++) {
+      alice.send(publishPacket('g/team/msg', `m${index}`, 1), publishPacket('t/x', `${index}`, 2))
+      await alice.wait('puback', (index + 1) * 2)
+    }
+    for (let count = 0; count < 20; count++) {
+      await bob.wait('publish', count + 1)
+      await settle(bob)
+      const unanswered = bob.of('publish').length - count
+      if (unanswered > receiveMaximum) t.fail(`${unanswered} after ${count}`)
+      acknowledge(bob, bob.of('publish')[count] as IPublishPacket)
+    }
+    const topics = bob.of('publish').map(({ topic }) => topic)
+    t.equal(topics.filter((topic) => topic === 't/x').length, 10)
+    const half = new Set(topics.slice(0, 10))
+    t.same([...half].sort(), ['g/team/msg', 't/x'], 'both come from the start')
   })
 }
 
