@@ -18,7 +18,7 @@ import type { Frame } from './edge/framer.ts'
 import { recallReceived } from './exactly-once.ts'
 import { makeFlow } from './flow.ts'
 import { deviceOf, identify } from './identify.ts'
-import { introducePlain } from './plain-packets.ts'
+import { introducePlain } from './plain/packets.ts'
 import { readTerms } from './terms.ts'
 
 /** Takes the CONNECT, which must be the first packet [MQTT-3.1.0-1]. Reading waits for the

@@ -9,11 +9,11 @@ import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
 import type { Receipts } from '../services/receipts/receipts.ts'
-import type { AdmissionLimits } from './admission.ts'
 import type { Counts } from './counts.ts'
+import type { AdmissionLimits } from './doors/admission.ts'
 import type { Certified } from './doors/certified.ts'
 import type { Postman } from './edge/outbox.ts'
-import type { PlainLane } from './plain.ts'
+import type { PlainLane } from './plain/lane.ts'
 import type { Retransmissions } from './retransmissions.ts'
 
 /** Who a token speaks for; `expiresAt` in ms since the epoch. */

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../protocol/errors.ts'
 import type { ReasonCode } from '../protocol/reasons.ts'
 import type { AppendResult } from '../services/log/log.ts'
 import { Histogram } from '../services/metrics/histogram.ts'
-import type { Refused } from './admission.ts'
+import type { Refused } from './doors/admission.ts'
 
 export interface Counts {
   readonly turnedAway: Map<Refused, number>

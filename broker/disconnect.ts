@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 import { readDisconnect } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
-import { lifeOf } from './plain-packets.ts'
+import { lifeOf } from './plain/packets.ts'
 
 /** Takes a DISCONNECT [MQTT-3.14.4-1, MQTT-3.14.4-3, MQTT5-3.14.4-3]. Throws `FatalPacket`. */
 export function handleDisconnect(connection: Connection, frame: Frame): void {

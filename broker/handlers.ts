@@ -10,7 +10,7 @@ import type { Frame } from './edge/framer.ts'
 import { packetType, readPacketId } from './edge/packets.ts'
 import { handlePubrel } from './exactly-once.ts'
 import { handlePingreq } from './ping.ts'
-import { givePubrel, handlePlainAnswer, isPlainAnswer } from './plain-packets.ts'
+import { givePubrel, handlePlainAnswer, isPlainAnswer } from './plain/packets.ts'
 import { handlePublish } from './publish.ts'
 import { handleSubscribe, handleUnsubscribe } from './subscribe.ts'
 

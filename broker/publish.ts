@@ -9,7 +9,7 @@ import { readPublish } from './edge/packets.ts'
 import { isRepeated } from './exactly-once.ts'
 import { handleRead } from './mark-read.ts'
 import { handleMessage, rememberedRoute } from './message.ts'
-import { handlePlainPublish } from './plain-packets.ts'
+import { handlePlainPublish } from './plain/packets.ts'
 import { handleSync } from './sync.ts'
 import { handleTyping } from './typing.ts'
 

@@ -12,7 +12,7 @@ import type { SubscribePacket } from './edge/client-packets.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
 import type { Frame } from './edge/framer.ts'
 import { writeSuback, writeUnsuback } from './edge/packets.ts'
-import { isGrantedPlain, subscribePlain, unsubscribePlain } from './plain-packets.ts'
+import { isGrantedPlain, subscribePlain, unsubscribePlain } from './plain/packets.ts'
 
 /** Takes a SUBSCRIBE; the SUBACK goes out when the subscriptions are stored, and made. */
 export function handleSubscribe(connection: Connection, frame: Frame): void {

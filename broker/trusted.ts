@@ -25,7 +25,7 @@ import {
 } from './edge/packets.ts'
 import type { Level } from './edge/reader.ts'
 import { handlePingreq } from './ping.ts'
-import type { PlainClient, PlainRequest } from './plain-client.ts'
+import type { PlainClient, PlainRequest } from './plain/client.ts'
 import {
   giveAnswer,
   givePublish,
@@ -34,7 +34,7 @@ import {
   isFormatKept,
   subscribePlain,
   unsubscribePlain,
-} from './plain-packets.ts'
+} from './plain/packets.ts'
 import {
   answerLater,
   isGranted,

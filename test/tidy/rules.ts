@@ -137,7 +137,7 @@ const purityRules: readonly Rule[] = [
       file('services/log/log.ts', "import { a } from '../../plugins/bus-memory/bus.ts'\n"),
       file('services/log/log.ts', "import { a } from '../http/http.ts'\n"),
       file('plugins/bus-memory/bus.ts', "import '../store-sqlite/store.ts'\n"),
-      file('plugins/bus-memory/bus.ts', "import {\n  a,\n} from '../../broker/listen.ts'\n"),
+      file('plugins/bus-memory/bus.ts', "import {\n  a,\n} from '../../broker/doors/listen.ts'\n"),
       file('broker/listen.ts', "import type { A } from '../cli/wire.ts'\n"),
       file('cli/main.ts', "import { a } from '../scripts/documents.ts'\n"),
       file('cli/main.ts', "import { a } from './program.js'\n"),

@@ -2,7 +2,7 @@
 
 import { PassThrough } from 'node:stream'
 import t from 'tap'
-import { makeHeartbeat } from '../../../broker/edge/heartbeat.ts'
+import { makeHeartbeat } from '../../../broker/doors/heartbeat.ts'
 import { until } from '../../support/until.ts'
 
 const pingMs = 40

@@ -3,14 +3,14 @@
 // what MQTT 5 says of a message. A client of level 5 gets its properties, the others the bare
 // payload. Messages of aedes itself, to `$SYS/…`, have no note.
 
-import type { Will } from './edge/client-packets.ts'
-import type { PublishPacket } from './edge/packets.ts'
-import { packetType } from './edge/packets.ts'
-import type { Properties } from './edge/properties.ts'
-import { noProperties } from './edge/properties.ts'
-import { writeProperties } from './edge/property-writer.ts'
-import { PacketReader } from './edge/reader.ts'
-import { variableInteger } from './edge/variable-integer.ts'
+import type { Will } from '../edge/client-packets.ts'
+import type { PublishPacket } from '../edge/packets.ts'
+import { packetType } from '../edge/packets.ts'
+import type { Properties } from '../edge/properties.ts'
+import { noProperties } from '../edge/properties.ts'
+import { writeProperties } from '../edge/property-writer.ts'
+import { PacketReader } from '../edge/reader.ts'
+import { variableInteger } from '../edge/variable-integer.ts'
 
 /** A note is a byte of these flags, and then what they announce, in this order: when the message is
  * over (6 bytes: ms since the epoch, or while it is `unbegun`, s from its publication), the

@@ -3,17 +3,17 @@
 
 import type { ISubscribePacket, ISubscription, IUnsubscribePacket } from 'mqtt-packet'
 import mqtt from 'mqtt-packet'
-import type { Subscription, SubscriptionOptions } from '../services/delivery/ports.ts'
-import type { Quota } from '../services/delivery/quota.ts'
-import { AedesStream } from './edge/aedes-stream.ts'
-import type { Will } from './edge/client-packets.ts'
-import type { Frame } from './edge/framer.ts'
-import { packetType, readReasonCode, writeAcknowledgement } from './edge/packets.ts'
-import type { Level } from './edge/reader.ts'
-import { variableInteger } from './edge/variable-integer.ts'
+import type { Subscription, SubscriptionOptions } from '../../services/delivery/ports.ts'
+import type { Quota } from '../../services/delivery/quota.ts'
+import type { Will } from '../edge/client-packets.ts'
+import type { Frame } from '../edge/framer.ts'
+import { packetType, readReasonCode, writeAcknowledgement } from '../edge/packets.ts'
+import type { Level } from '../edge/reader.ts'
+import { variableInteger } from '../edge/variable-integer.ts'
+import { AedesStream } from './aedes-stream.ts'
+import { Flight } from './flight.ts'
 import { GrantedFilters } from './granted-filters.ts'
 import { PacketIds } from './packet-ids.ts'
-import { Flight } from './plain-flight.ts'
 
 /** A filter of a SUBSCRIBE. */
 export interface PlainRequest extends Subscription {

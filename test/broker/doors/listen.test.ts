@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import t from 'tap'
-import type { Reception, Visitor } from '../../broker/listen.ts'
-import { listenTcp } from '../../broker/listen.ts'
+import type { Reception, Visitor } from '../../../broker/doors/listen.ts'
+import { listenTcp } from '../../../broker/doors/listen.ts'
 
 const anyPort = { host: '127.0.0.1', port: 0 }
 

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Test } from 'tap'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { WebSocketStream } from '../../../broker/edge/web-socket-stream.ts'
+import { WebSocketStream } from '../../../broker/doors/web-socket-stream.ts'
 import { bytesOf } from '../../support/raw-client.ts'
 import { until } from '../../support/until.ts'
 

@@ -2,7 +2,7 @@
 
 import { mock } from 'node:test'
 import t from 'tap'
-import { makeDelays } from '../../broker/delays.ts'
+import { makeDelays } from '../../../broker/plain/delays.ts'
 
 t.beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
 t.afterEach(() => mock.timers.reset())

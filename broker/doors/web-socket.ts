@@ -5,11 +5,11 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
-import { certifiedBy } from './doors/certified.ts'
-import { makeHeartbeat } from './edge/heartbeat.ts'
-import { WebSocketStream } from './edge/web-socket-stream.ts'
+import { certifiedBy } from './certified.ts'
+import { makeHeartbeat } from './heartbeat.ts'
 import type { Reception } from './listen.ts'
 import { peerOf } from './listen.ts'
+import { WebSocketStream } from './web-socket-stream.ts'
 
 interface WebSocketOptions {
   readonly packetBytesMax: number

@@ -4,11 +4,11 @@
 import type { AddressInfo, Socket, Server as TcpServer } from 'node:net'
 import { createServer } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Transport } from '../connection.ts'
 import type { Refused } from './admission.ts'
-import type { Transport } from './connection.ts'
-import type { Certified } from './doors/certified.ts'
-import { certifiedBy } from './doors/certified.ts'
-import { listenOn } from './doors/listening.ts'
+import type { Certified } from './certified.ts'
+import { certifiedBy } from './certified.ts'
+import { listenOn } from './listening.ts'
 
 /** Where a client comes from. */
 export interface Peer {

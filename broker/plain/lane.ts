@@ -2,16 +2,16 @@
 // needs aedes, because a client costs aedes more memory than a chat session costs the engine.
 
 import type { Client } from 'aedes'
-import type { Clock } from '../protocol/clock.ts'
-import type { Logger } from '../protocol/logger.ts'
-import { makeLocks } from '../services/delivery/locks.ts'
+import type { Clock } from '../../protocol/clock.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import { makeLocks } from '../../services/delivery/locks.ts'
+import { deliverOnceAtHighestQos, numberBy } from './adaptation.ts'
+import type { PlainPersistence } from './aedes.ts'
+import { makeAedes } from './aedes.ts'
+import type { Introduction, PlainLink } from './client.ts'
+import { keysOf, PlainClient } from './client.ts'
 import { makeDelays } from './delays.ts'
-import { deliverOnceAtHighestQos, numberBy } from './plain-adaptation.ts'
-import type { PlainPersistence } from './plain-aedes.ts'
-import { makeAedes } from './plain-aedes.ts'
-import type { Introduction, PlainLink } from './plain-client.ts'
-import { keysOf, PlainClient } from './plain-client.ts'
-import { makeWills } from './plain-wills.ts'
+import { makeWills } from './wills.ts'
 
 interface PlainLaneParts {
   readonly persistence: PlainPersistence

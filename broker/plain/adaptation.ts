@@ -2,9 +2,9 @@
 // see aedes.js, lib/client.js and lib/qos-packet.js of aedes 1.2.
 
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
+import type { PlainPersistence } from './aedes.ts'
+import type { PlainClient } from './client.ts'
 import type { PacketIds } from './packet-ids.ts'
-import type { PlainPersistence } from './plain-aedes.ts'
-import type { PlainClient } from './plain-client.ts'
 
 /** A message on its way. aedes copies these fields from step to step. */
 export interface Forwarded extends AedesPublishPacket {

@@ -1,9 +1,9 @@
 // The filters of plain topics a client of aedes has, with what each was granted. aedes is told
 // QoS 2 for all of them, because it lets one that equals a topic lower the others.
 
-import { covers, filterBytes, isShallow } from '../protocol/filters.ts'
-import { filtersBytesMax } from '../protocol/limits.ts'
-import type { SubscriptionOptions } from '../services/delivery/ports.ts'
+import { covers, filterBytes, isShallow } from '../../protocol/filters.ts'
+import { filtersBytesMax } from '../../protocol/limits.ts'
+import type { SubscriptionOptions } from '../../services/delivery/ports.ts'
 
 type Qos = 0 | 1 | 2
 

@@ -5,10 +5,10 @@ import { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import mqtt from 'mqtt-packet'
 import t from 'tap'
-import type { Properties } from '../../broker/edge/properties.ts'
-import { noProperties } from '../../broker/edge/properties.ts'
-import { OutboundAliases } from '../../broker/edge/topic-aliases.ts'
-import { aliased } from '../../broker/plain-alias.ts'
+import type { Properties } from '../../../broker/edge/properties.ts'
+import { noProperties } from '../../../broker/edge/properties.ts'
+import { OutboundAliases } from '../../../broker/edge/topic-aliases.ts'
+import { aliased } from '../../../broker/plain/alias.ts'
 import {
   age,
   beginLife,
@@ -16,7 +16,7 @@ import {
   withIdentifier,
   writeLevel5,
   writeNoted,
-} from '../../broker/plain-note.ts'
+} from '../../../broker/plain/note.ts'
 
 const head = { topic: 't/ä', qos: 1, packetId: 7, dup: false } as const
 const now = 1_800_000_000_000

@@ -1,9 +1,9 @@
 // Who may come in, and who is turned away: by numbers, by address, by pace.
 
 import t from 'tap'
-import type { AdmissionLimits, Refused } from '../../broker/admission.ts'
-import { makeAdmission } from '../../broker/admission.ts'
-import { noAddressLimits } from '../support/no-address-limits.ts'
+import type { AdmissionLimits, Refused } from '../../../broker/doors/admission.ts'
+import { makeAdmission } from '../../../broker/doors/admission.ts'
+import { noAddressLimits } from '../../support/no-address-limits.ts'
 
 interface Line {
   readonly refused: Refused

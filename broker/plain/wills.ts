@@ -2,11 +2,11 @@
 // will at once or not at all.
 
 import type { Aedes } from 'aedes'
-import type { Clock } from '../protocol/clock.ts'
+import type { Clock } from '../../protocol/clock.ts'
+import { prepare } from './aedes.ts'
+import type { Introduction } from './client.ts'
 import { makeDelays } from './delays.ts'
-import { prepare } from './plain-aedes.ts'
-import type { Introduction } from './plain-client.ts'
-import { noteWill } from './plain-note.ts'
+import { noteWill } from './note.ts'
 
 /** How many may wait; when there are more, they are published at once. */
 const delayedWillsMax = 10_000

@@ -1,7 +1,7 @@
 // Topic aliases of what aedes sends to a client of level 5.
 
-import type { OutboundAliases } from './edge/topic-aliases.ts'
-import { variableInteger } from './edge/variable-integer.ts'
+import type { OutboundAliases } from '../edge/topic-aliases.ts'
+import { variableInteger } from '../edge/variable-integer.ts'
 
 const topicAliasId = 35
 

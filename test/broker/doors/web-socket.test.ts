@@ -8,10 +8,10 @@ import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import type { Refused } from '../../broker/admission.ts'
-import type { Reception, Visitor } from '../../broker/listen.ts'
-import { attachWebSocket } from '../../broker/web-socket-door.ts'
-import { until } from '../support/until.ts'
+import type { Refused } from '../../../broker/doors/admission.ts'
+import type { Reception, Visitor } from '../../../broker/doors/listen.ts'
+import { attachWebSocket } from '../../../broker/doors/web-socket.ts'
+import { until } from '../../support/until.ts'
 
 const upgrade = [
   'Host: x',

@@ -1,8 +1,8 @@
 // The messages of plain topics that are on their way to a client of level 5 at QoS 1 and 2: no more
 // at once than its Receive Maximum leaves room for. What comes meanwhile waits here.
 
-import type { Quota } from '../services/delivery/quota.ts'
-import { age } from './plain-note.ts'
+import type { Quota } from '../../services/delivery/quota.ts'
+import { age } from './note.ts'
 
 interface FlightParts {
   readonly quota: Quota

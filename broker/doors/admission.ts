@@ -1,12 +1,12 @@
 // Who may come in: how many connections there may be, in all and from one address, and how quickly
 // they may come. Asked before anything is made for a client, so that turning one away is cheap.
 
-import { makeBoundedMap } from '../protocol/bounded-map.ts'
-import type { Clock } from '../protocol/clock.ts'
-import type { Logger } from '../protocol/logger.ts'
-import { makeNetworks, networkOf } from '../protocol/networks.ts'
-import type { Bucket } from './rate.ts'
-import { fullBucket, takeOne } from './rate.ts'
+import { makeBoundedMap } from '../../protocol/bounded-map.ts'
+import type { Clock } from '../../protocol/clock.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import { makeNetworks, networkOf } from '../../protocol/networks.ts'
+import type { Bucket } from '../rate.ts'
+import { fullBucket, takeOne } from '../rate.ts'
 
 export interface AdmissionLimits {
   readonly connectionsMax: number

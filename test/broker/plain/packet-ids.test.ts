@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { PacketIds } from '../../broker/packet-ids.ts'
+import { PacketIds } from '../../../broker/plain/packet-ids.ts'
 
 const idMax = 65_535
 

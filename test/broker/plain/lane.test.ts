@@ -2,8 +2,8 @@
 
 import { mock } from 'node:test'
 import t from 'tap'
-import { until } from '../support/until.ts'
-import { connectRaw, makeBenchBroker, publish } from './support/bench-broker.ts'
+import { until } from '../../support/until.ts'
+import { connectRaw, makeBenchBroker, publish } from '../support/bench-broker.ts'
 
 t.test('a connection that only chats never reaches aedes', async (t) => {
   const { world, port, broker, stored } = await makeBenchBroker(t)

@@ -3,8 +3,8 @@
 import { Aedes } from 'aedes'
 import mqtt from 'mqtt-packet'
 import t from 'tap'
-import { AedesStream } from '../../../broker/edge/aedes-stream.ts'
 import { writeAcknowledgement } from '../../../broker/edge/packets.ts'
+import { AedesStream } from '../../../broker/plain/aedes-stream.ts'
 import { until } from '../../support/until.ts'
 
 interface Probe {

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { framePackets } from '../../../broker/edge/web-socket-frames.ts'
+import { framePackets } from '../../../broker/doors/web-socket-frames.ts'
 import { bytesOf } from '../../support/raw-client.ts'
 
 /** Connects a client; returns what it makes of bytes that are written to it. */

@@ -3,8 +3,8 @@
 // output.
 
 import { Duplex } from 'node:stream'
-import type { Frame } from './framer.ts'
-import { Framer } from './framer.ts'
+import type { Frame } from '../edge/framer.ts'
+import { Framer } from '../edge/framer.ts'
 
 interface AedesStreamEvents {
   /** A packet of aedes for the client. */
