@@ -23,7 +23,6 @@ import type { Properties } from './edge/properties.ts'
 import type { Level } from './edge/reader.ts'
 import type { Flow } from './flow.ts'
 import type { PlainClient } from './plain/client.ts'
-import { lifeOf } from './plain/packets.ts'
 import type { PublishRecords } from './retransmissions.ts'
 import type { Terms } from './terms.ts'
 import { anyTerms, explained } from './terms.ts'
@@ -383,7 +382,7 @@ export class Connection implements Link {
     const { session, plain, context } = this
     this.session = undefined
     this.plain = undefined
-    if (plain !== undefined && session !== undefined) plain.lastsMs = lifeOf(session)
+    if (plain !== undefined && session !== undefined) plain.lastsMs = session.lastsMs()
     plain?.leave(this.hasDisconnected)
     if (session === undefined) return
     this.records?.disconnected(this.openedInRound, this.heardInRound)

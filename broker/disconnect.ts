@@ -5,7 +5,6 @@ import type { Connection } from './connection.ts'
 import { readDisconnect } from './edge/client-packets.ts'
 import { FatalPacket } from './edge/fatal-packet.ts'
 import type { Frame } from './edge/framer.ts'
-import { lifeOf } from './plain/packets.ts'
 
 /** Takes a DISCONNECT [MQTT-3.14.4-1, MQTT-3.14.4-3, MQTT5-3.14.4-3]. Throws `FatalPacket`. */
 export function handleDisconnect(connection: Connection, frame: Frame): void {
@@ -19,7 +18,7 @@ export function handleDisconnect(connection: Connection, frame: Frame): void {
  * [MQTT5-3.14.2-2]. */
 function changeExpiry(connection: Connection, seconds: number | undefined): void {
   const { session, plain, context } = connection
-  const lastsMs = session === undefined ? plain?.lastsMs : lifeOf(session)
+  const lastsMs = session === undefined ? plain?.lastsMs : session.lastsMs()
   if (seconds === undefined || lastsMs === undefined) return
   if (lastsMs === 0 && seconds > 0) {
     throw new FatalPacket('a session that ends now cannot last', reasonCode.protocolError)

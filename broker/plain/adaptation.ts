@@ -2,17 +2,9 @@
 // see aedes.js, lib/client.js and lib/qos-packet.js of aedes 1.2.
 
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
-import type { PlainPersistence } from './aedes.ts'
 import type { PlainClient } from './client.ts'
 import type { PacketIds } from './packet-ids.ts'
-
-/** A message on its way. aedes copies these fields from step to step. */
-export interface Forwarded extends AedesPublishPacket {
-  /** Who published it. */
-  clientId?: string
-  /** aedes' own No Local. */
-  nl?: boolean
-}
+import type { Forwarded, PlainPersistence } from './ports.ts'
 
 type Deliver = (packet: Forwarded, done: () => void) => void
 

@@ -2,11 +2,11 @@
 // it, in the form that the client's level of MQTT has.
 
 import type { Client } from 'aedes'
-import type { Forwarded } from './adaptation.ts'
 import { writeWithRetain } from './adaptation.ts'
 import type { PlainClient } from './client.ts'
 import type { Note } from './note.ts'
 import { readNote, writeLevel5 } from './note.ts'
+import type { Forwarded } from './ports.ts'
 
 interface ForwardParts {
   readonly now: () => number

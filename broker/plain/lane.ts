@@ -6,11 +6,11 @@ import type { Clock } from '../../protocol/clock.ts'
 import type { Logger } from '../../protocol/logger.ts'
 import { makeLocks } from '../../services/delivery/locks.ts'
 import { deliverOnceAtHighestQos, numberBy } from './adaptation.ts'
-import type { PlainPersistence } from './aedes.ts'
 import { makeAedes } from './aedes.ts'
 import type { Introduction, PlainLink } from './client.ts'
 import { keysOf, PlainClient } from './client.ts'
 import { makeDelays } from './delays.ts'
+import type { PlainPersistence } from './ports.ts'
 import { makeWills } from './wills.ts'
 
 interface PlainLaneParts {

@@ -5,7 +5,6 @@ import { isUtf8 } from 'node:buffer'
 import { isPlainFilter } from '../../protocol/filters.ts'
 import { reasonCode } from '../../protocol/reasons.ts'
 import { deviceKey } from '../../services/delivery/locks.ts'
-import type { Session } from '../../services/delivery/session.ts'
 import { packetIdMax } from '../../services/delivery/window.ts'
 import { refuse } from '../answer.ts'
 import type { Connection } from '../connection.ts'
@@ -30,7 +29,7 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
     clean: !durable,
     // A new session was told to aedes when the device connected.
     startsClean: false,
-    lastsMs: lifeOf(session),
+    lastsMs: session.lastsMs(),
     will,
     subscriptions: subscriptions.plain(),
     firstId: packetIdMax + 1,
@@ -38,11 +37,6 @@ export function introducePlain(connection: Connection, will?: Will): PlainClient
     mayPublish: (topic) => plainAccess.mayPublish(identity.topics, topic),
     maySubscribe: (filter) => plainAccess.maySubscribe(identity.topics, filter),
   })
-}
-
-/** How long a session lasts when its connection has ended, ms. */
-export function lifeOf({ durable, expiryMs = Number.POSITIVE_INFINITY }: Session): number {
-  return durable ? expiryMs : 0
 }
 
 /** Connects a connection to a client of aedes; reading waits until aedes has answered. */

@@ -92,6 +92,11 @@ export class Session implements Listener {
     })
   }
 
+  /** How long the session lasts when its connection has ended, ms. */
+  lastsMs(): number {
+    return this.durable ? (this.expiryMs ?? Number.POSITIVE_INFINITY) : 0
+  }
+
   /** The client knows that it is connected: deliveries may begin. */
   start(): void {
     if (this.state !== 'starting') return
