@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import type { MessageBody } from '../protocol/entry.ts'
 import type { ParsedPayload } from '../protocol/envelope.ts'
 import { parsePayload } from '../protocol/envelope.ts'
+import { userPropertiesMax } from '../protocol/limits.ts'
 import type { PublishTopic } from '../protocol/topics.ts'
 import type { Route } from '../services/access/routes.ts'
 import type { Member } from '../services/delivery/room.ts'
@@ -129,6 +130,9 @@ export function handleMessage(
 /** Below level 5, and mostly, there is nothing beside the payload. */
 function parse({ payload, properties }: PublishPacket): ParsedPayload {
   if (properties === noProperties) return parsePayload(payload)
+  if ((properties.userProperties?.length ?? 0) > userPropertiesMax) {
+    return { kind: 'invalid', detail: `at most ${userPropertiesMax} user properties are taken` }
+  }
   // [MQTT5-3.3.2-4] is for senders; who receives may check [MQTT5 3.3.2.3.2].
   if (properties.payloadFormatIndicator && !isUtf8(payload)) {
     return { kind: 'invalid', detail: 'is said to be UTF-8, and is not' }

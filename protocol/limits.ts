@@ -28,5 +28,8 @@ export const historyPageMax = 200
 export const kindLengthMax = 32
 /** Most members that can be named when a group is made. */
 export const groupMembersAtOnceMax = 1000
+/** Most user properties of a chat message of MQTT 5: a message with more is refused, and no more go
+ * out with one. */
+export const userPropertiesMax = 64
 /** Longest title of a group, in characters. */
 export const titleLengthMax = 200

@@ -2,8 +2,9 @@
 
 import type { IPublishPacket, ISubscribePacket, UserProperties } from 'mqtt-packet'
 import t, { type Test } from 'tap'
+import { variableInteger } from '../../broker/edge/variable-integer.ts'
 import type { RawClient } from '../support/raw-client.ts'
-import { connectRaw, publishPacket, subscribePacket } from '../support/raw-client.ts'
+import { connectRaw, field, publishPacket, subscribePacket } from '../support/raw-client.ts'
 import { startTestServer } from '../support/server.ts'
 
 const server = await startTestServer(t, { payloadBytesMax: '1000' })
@@ -40,6 +41,9 @@ function publishWith(
 ): IPublishPacket {
   return { ...publishPacket(topic, payload, 9), properties }
 }
+
+/** A variable byte integer. */
+const length = (value: number) => Buffer.from(variableInteger(value))
 
 const json = ({ payload }: IPublishPacket) => JSON.parse(payload.toString())
 
@@ -147,6 +151,43 @@ t.test('the names of a JSON payload win over user properties', async (t) => {
   t.match(json(message).ext, { color: 'red', size: 1, more: 'yes' })
   t.match(message.properties?.userProperties, { color: 'red', more: 'yes' })
   t.notOk('size' in (message.properties?.userProperties ?? {}), 'a number is no text')
+})
+
+t.test('user properties count as they are on the wire, and are 64 at most', async (t) => {
+  const alice = await connect(t, 'alice')
+  const sixtyFour = { userProperties: { '': new Array<string>(64).fill('') } }
+  const more = { userProperties: { '': new Array<string>(65).fill('') } }
+  alice.send(publishWith('g/team/msg', 'fits', sixtyFour))
+  t.match(await alice.wait('puback'), [{ reasonCode: 0 }])
+  alice.send(publishWith('g/team/msg', 'too many', more))
+  t.match((await alice.wait('puback', 2))[1], { reasonCode: 0x99 })
+  // 700 bytes and 64 pairs of 5 bytes are more than the 1000 that are accepted.
+  alice.send(publishWith('g/team/msg', 'x'.repeat(700), sixtyFour))
+  t.match((await alice.wait('puback', 3))[2], { reasonCode: 0x97 })
+})
+
+t.test('tens of thousands of user properties hold nobody up', async (t) => {
+  const alice = await connect(t, 'alice')
+  const bob = await connect(t, 'bob')
+  const count = 50_000
+  const pairs = Buffer.alloc(5 * count)
+  for (let at = 0; at < pairs.length; at += 5) pairs[at] = 0x26
+  const rest = Buffer.concat([field('g/team/msg'), Buffer.of(0, 9), length(pairs.length), pairs])
+  alice.send(Buffer.concat([Buffer.of(0x32), length(rest.length), rest]))
+  bob.send({ cmd: 'pingreq' })
+  await bob.wait('pingresp')
+  t.match(await alice.wait('puback'), [{ reasonCode: 0x97 }])
+})
+
+t.test('a list that would repeat a long name does not go out as properties', async (t) => {
+  const alice = await connect(t, 'alice')
+  const bob = await listen(t, 'bob', 'g/team/msg')
+  const ext = { ['n'.repeat(100)]: new Array<string>(40).fill(''), short: ['a', 'b'] }
+  alice.send(publishPacket('g/team/msg', JSON.stringify({ ext }), 1))
+  const [message] = (await bob.wait('publish')) as [IPublishPacket]
+  const { userProperties = {} } = message.properties ?? {}
+  t.same(Object.keys(userProperties).slice(6), ['short'])
+  t.same(json(message).ext, ext, 'the envelope has all of it')
 })
 
 t.test('bytes keep what was said beside them', async (t) => {
