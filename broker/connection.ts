@@ -222,7 +222,8 @@ export class Connection implements Link {
 
   write(packet: Buffer): void {
     if (this.state === 'closed' || this.state === 'closing') return
-    this.#outbox.write(packet)
+    if (packet.length <= this.terms.packetBytesMax) return this.#outbox.write(packet)
+    this.close('an answer is larger than the client takes', reasonCode.packetTooLarge)
   }
 
   /** Ends the connection after what was written to it has been sent. A client of level 5 is told

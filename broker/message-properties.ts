@@ -21,8 +21,9 @@ const serverNames: ReadonlySet<string> = new Set([
 type Text = string | readonly string[]
 type UserProperty = readonly [name: string, value: string]
 
-/** Members for `ext`: user properties, `userPropertiesMax` at most, with a list for a name that comes more than once, and the
- * content type, response topic and correlation data (base64) of the payload. */
+/** Members for `ext`: user properties, `userPropertiesMax` at most, with a list for a name that
+ * comes more than once, and the content type, response topic and correlation data (base64) of
+ * the payload. */
 export function membersOf(properties: Properties): ReadonlyMap<string, Text> {
   const members = new Map<string, Text>()
   for (const [name, value] of properties.userProperties ?? []) {
@@ -66,12 +67,12 @@ export function propertiesOf({ fields }: MessageBody): Properties {
   const isTopic = isText(responseTopic) && publishTopicFault(responseTopic) === undefined
   return {
     ...(isTopic ? { responseTopic } : {}),
-    ...(isText(correlationData) ? { correlationData: Buffer.from(correlationData, 'base64') } : {}),
+    ...(isData(correlationData) ? { correlationData: Buffer.from(correlationData, 'base64') } : {}),
     ...(userProperties.length > 0 ? { userProperties } : {}),
   }
 }
 
-/** The texts of members, in pairs, of so many bytes at most. What does not fit is left out whole. */
+/** The texts of members, in pairs, of so many bytes at most. What does not fit is left out. */
 function textsOf(members: Readonly<Record<string, unknown>>, bytesMax: number): UserProperty[] {
   const pairs: UserProperty[] = []
   let bytes = 0
@@ -86,6 +87,11 @@ function textsOf(members: Readonly<Record<string, unknown>>, bytesMax: number): 
     pairs.push(...added)
   }
   return pairs
+}
+
+/** Whether a value can be correlation data, which is base64 here. */
+function isData(value: unknown): value is string {
+  return typeof value === 'string' && Buffer.byteLength(value, 'base64') <= 65_535
 }
 
 /** Whether a value can be a string of MQTT. */

@@ -281,6 +281,7 @@ function plainLimitsOf(settings: Settings) {
   return {
     messagesMax: settings.plainQueueMax,
     bytesMax: settings.plainQueueBytesMax,
+    bytesInAllMax: settings.plainQueuesBytesMax,
     retainedMax: settings.plainRetainedMax,
     retainedBytesMax: settings.plainRetainedBytesMax,
   }

@@ -115,7 +115,12 @@ export const settingsSchema = Type.Object(
     plainQueueBytesMax: count(
       'bytes',
       [1024, mebibyte, 1024 * mebibyte],
-      'Most bytes of messages of plain topics that wait for one device.',
+      'Most bytes of messages of plain topics that wait for one device, 128 for each included.',
+    ),
+    plainQueuesBytesMax: count(
+      'bytes',
+      [65536, 256 * mebibyte, 65_536 * mebibyte],
+      'The same for all devices together; what several wait for counts for each.',
     ),
     plainRetainedMax: count(
       'messages',

@@ -5,10 +5,15 @@ import { reasonCode } from '../../protocol/reasons.ts'
 import { FatalPacket } from './fatal-packet.ts'
 import type { PublishPacket } from './packets.ts'
 
+/** Most bytes of the topics that have aliases, in each direction: a little more than the longest
+ * topic. */
+const aliasedBytesMax = 66_000
+
 /** The aliases a client gives to topics it publishes to. */
 export class InboundAliases {
   readonly #max: number
   #topics: Map<number, string> | undefined
+  #bytes = 0
 
   /** Takes aliases from 1 to `max`; 0 for none. */
   constructor(max: number) {
@@ -29,6 +34,10 @@ export class InboundAliases {
     }
     this.#topics ??= new Map()
     if (topic !== '') {
+      this.#bytes += topic.length - (this.#topics.get(alias)?.length ?? 0)
+      if (this.#bytes > aliasedBytesMax) {
+        throw new FatalPacket('topic aliases of long topics', reasonCode.quotaExceeded)
+      }
       this.#topics.set(alias, topic)
       return packet
     }
@@ -43,6 +52,7 @@ export class InboundAliases {
 export class OutboundAliases {
   readonly #max: number
   #aliases: Map<string, number> | undefined
+  #bytes = 0
 
   /** Gives aliases from 1 to `max`, what the client takes [MQTT5-3.1.2-26]; 0 for none
    * [MQTT5-3.1.2-27]. */
@@ -57,7 +67,7 @@ export class OutboundAliases {
     const known = this.#aliases?.get(topic)
     if (known !== undefined) return known
     const next = (this.#aliases?.size ?? 0) + 1
-    return next <= this.#max ? -next : 0
+    return next <= this.#max && this.#bytes + topic.length <= aliasedBytesMax ? -next : 0
   }
 
   /** A packet was written to a topic by what `find` said. */
@@ -65,5 +75,6 @@ export class OutboundAliases {
     if (alias >= 0) return
     this.#aliases ??= new Map()
     this.#aliases.set(topic, -alias)
+    this.#bytes += topic.length
   }
 }

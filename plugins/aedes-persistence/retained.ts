@@ -43,6 +43,8 @@ interface Kept extends RetainedPacket {
 }
 
 const never = Number.POSITIVE_INFINITY
+/** All messages are looked at for what is over at most so often, ms. */
+const sweepMs = 1000
 
 export function makeRetained(limits: RetainedLimits, logger: Logger, now: Clock): Retained {
   const { retainedMax, retainedBytesMax } = limits
@@ -80,12 +82,16 @@ export function makeRetained(limits: RetainedLimits, logger: Logger, now: Clock)
     }
   }
 
+  /** When what is over was last looked for. */
+  let sweptAt = Number.NEGATIVE_INFINITY
+
   const isFull = (bytes: number) => count >= retainedMax || total + bytes > retainedBytesMax
 
   /** Whether there is room, when what is over has gone. */
   const hasRoom = (bytes: number): boolean => {
     if (!isFull(bytes)) return true
-    if (nextExpiry > now()) return false
+    if (nextExpiry > now() || now() < sweptAt + sweepMs) return false
+    sweptAt = now()
     nextExpiry = never
     for (const [topic, expiry] of expiries) {
       if (expiry <= now()) remove(topic)

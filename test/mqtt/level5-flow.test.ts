@@ -3,7 +3,13 @@
 import type { IPublishPacket } from 'mqtt-packet'
 import t, { type Test } from 'tap'
 import type { RawClient } from '../support/raw-client.ts'
-import { connectRaw, publishPacket, subscribePacket } from '../support/raw-client.ts'
+import {
+  connectPacket,
+  connectRaw,
+  openRaw,
+  publishPacket,
+  subscribePacket,
+} from '../support/raw-client.ts'
 import { startTestServer } from '../support/server.ts'
 
 const server = await startTestServer(t, { topicAliasMax: '2', openTopics: 't/#' })
@@ -167,7 +173,7 @@ t.test('no packet is larger than the client takes, catching up too [MQTT5-3.1.2-
 })
 
 t.test('nor is a DISCONNECT: it says less [MQTT5-3.14.2-3]', async (t) => {
-  const alice = await connect(t, 'alice', { maximumPacketSize: 12 })
+  const alice = await connect(t, 'alice', { maximumPacketSize: 24 })
   alice.send(Buffer.from([0x30, 3, 0, 0, 0]))
   const [disconnect] = await alice.wait('disconnect')
   t.match(disconnect, { reasonCode: 0x82, length: 2 })
@@ -267,4 +273,29 @@ t.test('a client that takes none gets none [MQTT5-3.1.2-27]', async (t) => {
       ['g/team/msg', undefined],
     ],
   )
+})
+
+t.test('who takes less than a CONNACK cannot connect [MQTT5-3.1.2-24]', async (t) => {
+  const device = { user: 'alice', id: 'tiny', level: 5 } as const
+  const client = await openRaw(t, server, device)
+  client.send(await connectPacket(server, device, { properties: { maximumPacketSize: 10 } }))
+  await client.closed()
+  t.same(client.packets, [])
+})
+
+t.test('an answer that is too large for the client is not sent [MQTT5-3.1.2-24]', async (t) => {
+  const alice = await connect(t, 'alice', { maximumPacketSize: 40 })
+  const subscriptions = Array.from({ length: 50 }, (_, i) => ({ topic: `x/${i}`, qos: 0 as const }))
+  alice.send({ cmd: 'subscribe', messageId: 1, subscriptions })
+  t.match(await alice.wait('disconnect'), [{ reasonCode: 0x95 }])
+  t.same(alice.of('suback'), [])
+})
+
+t.test('aliases cannot be used to store topics here', async (t) => {
+  const alice = await connect(t, 'alice')
+  for (const topicAlias of [1, 2]) {
+    const topic = `x/${topicAlias}${'y'.repeat(60_000)}`
+    alice.send({ ...publishPacket(topic, '', topicAlias), properties: { topicAlias } })
+  }
+  t.match(await alice.wait('disconnect'), [{ reasonCode: 0x97 }])
 })

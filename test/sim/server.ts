@@ -22,6 +22,8 @@ import { makeReleases } from '../../services/log/releases.ts'
 import { noReceipts } from '../support/no-receipts.ts'
 import type { StoreClient } from './store.ts'
 
+const queueLimits = { messagesMax: 100, bytesMax: 100_000, bytesInAllMax: 10_000_000 }
+
 export interface ServerOptions {
   readonly engine: EngineOptions
   readonly log: LogOptions
@@ -85,7 +87,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     isTrusted: false,
     plainAccess: makePlainAccess([]),
     plainPersistence: makePlainPersistence(
-      { messagesMax: 100, bytesMax: 100_000, retainedMax: 100, retainedBytesMax: 100_000 },
+      { ...queueLimits, retainedMax: 100, retainedBytesMax: 100_000 },
       logger,
     ),
   })

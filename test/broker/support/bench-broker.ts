@@ -22,6 +22,8 @@ import { noAddressLimits } from '../../support/no-address-limits.ts'
 import { noReceipts } from '../../support/no-receipts.ts'
 import { until } from '../../support/until.ts'
 
+const queueLimits = { messagesMax: 100, bytesMax: 100_000, bytesInAllMax: 10_000_000 }
+
 interface Owner {
   teardown(work: () => Promise<void> | void): void
 }
@@ -96,7 +98,7 @@ export async function makeBenchBroker(
     random: () => Buffer.alloc(12),
   })
   const plainPersistence = makePlainPersistence(
-    { messagesMax: 100, bytesMax: 100_000, retainedMax: 100, retainedBytesMax: 100_000 },
+    { ...queueLimits, retainedMax: 100, retainedBytesMax: 100_000 },
     logger,
   )
   const broker = await makeBroker({

@@ -5,7 +5,14 @@ import t from 'tap'
 import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 import { levelBytes } from '../../../protocol/limits.ts'
 
-const limits = { messagesMax: 3, bytesMax: 100, retainedMax: 3, retainedBytesMax: 10_000 }
+const limits = {
+  messagesMax: 3,
+  // Each packet counts 128 beside payload and topic.
+  bytesMax: 484,
+  bytesInAllMax: 10_000,
+  retainedMax: 3,
+  retainedBytesMax: 10_000,
+}
 const warnings: object[] = []
 const ignore = () => {}
 const warn = (context: object) => void warnings.push(context)
@@ -60,7 +67,7 @@ t.test('a queue has bounds on messages and on bytes', async (t) => {
   await publish(
     persistence,
     message(1),
-    message(2, 'x'.repeat(100)),
+    message(2, 'x'.repeat(250)),
     message(3),
     message(4),
     message(5),
@@ -78,6 +85,20 @@ t.test('a queue has bounds on messages and on bytes', async (t) => {
   )
 })
 
+t.test('all queues together have a bound, and room comes back as it is taken', async (t) => {
+  const bytesInAllMax = 4 * 132
+  const persistence = makePlainPersistence({ ...limits, bytesInAllMax }, logger)
+  const carol = { id: 'carol/phone' }
+  for (const client of [bob, carol]) {
+    await persistence.addSubscriptions(client, [{ topic: 't/a', qos: 1 }])
+  }
+  await publish(persistence, message(1), message(2), message(3))
+  t.equal((await queued(persistence)).length, 2, 'the third found no room with either')
+  await persistence.forget(carol.id)
+  await publish(persistence, message(4))
+  t.equal((await queued(persistence)).length, 3)
+})
+
 t.test('what was sent before is marked when it is asked for again', async (t) => {
   const persistence = makePlainPersistence(limits, logger)
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
@@ -93,7 +114,10 @@ t.test('what was sent before is marked when it is asked for again', async (t) =>
 })
 
 t.test('what is new while a queue is sent joins it, and nothing is sent twice', async (t) => {
-  const persistence = makePlainPersistence({ ...limits, messagesMax: 100, bytesMax: 1000 }, logger)
+  const persistence = makePlainPersistence(
+    { ...limits, messagesMax: 100, bytesMax: 10_000 },
+    logger,
+  )
   await persistence.addSubscriptions(bob, [{ topic: 't/a', qos: 2 }])
   await publish(persistence, ...Array.from({ length: 40 }, (_, i) => message(i + 1)))
   t.equal(persistence.isDraining(bob.id), false)
