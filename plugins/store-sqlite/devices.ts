@@ -32,10 +32,12 @@ export interface DeviceReads {
 export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceWrites {
   const conversationKey = makeFindKey(driver, 'conversations')
   const upsertDevice = driver.prepare<{ key: number }>(`
-    INSERT INTO devices (user, device, subscriptions, last_seen) VALUES (?, ?, ?, ?)
+    INSERT INTO devices (user, device, subscriptions, last_seen, expiry_ms)
+    VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (user, device)
     DO UPDATE SET
-      subscriptions = excluded.subscriptions, last_seen = excluded.last_seen, ends_at = NULL
+      subscriptions = excluded.subscriptions, last_seen = excluded.last_seen,
+      expiry_ms = excluded.expiry_ms, ends_at = NULL
     RETURNING key`)
   const deleteDevice = driver.prepare('DELETE FROM devices WHERE user = ? AND device = ?')
   const updateLastSeen = driver.prepare(
@@ -66,9 +68,11 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
     statement.run([user, device, conversation, cursor.acked, cursor.sent])
   }
   return {
-    saveDevice({ user, device, subscriptions, cursors = [], dropped = [] }, at) {
+    saveDevice({ user, device, expiryMs, subscriptions, cursors = [], dropped = [] }, at) {
       transact(() => {
-        const key = upsertDevice.all([user, device, JSON.stringify(subscriptions), at])[0]?.key
+        const list = JSON.stringify(subscriptions)
+        const [row] = upsertDevice.all([user, device, list, at, expiryMs ?? null])
+        const key = row?.key
         if (key === undefined) throw new Error('a device was stored without a key')
         for (const id of dropped) deleteCursor.run([key, conversationKey(id) ?? null])
         for (const cursor of cursors) write(setCursor, { user, device }, cursor)
@@ -97,12 +101,23 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
   }
 }
 
+/** Sets the end of sessions whose devices were here when the server stopped without telling. For who
+ * opens the store. */
+export function endAbandoned(driver: SqlDriver, now: number): void {
+  driver
+    .prepare(`
+      UPDATE devices SET ends_at = ? + expiry_ms
+      WHERE expiry_ms IS NOT NULL AND ends_at IS NULL`)
+    .run([now])
+}
+
 export function makeDeviceReads(driver: SqlDriver): DeviceReads {
   const selectDevice = driver.prepare<{
     key: number
     subscriptions: string
     ends_at: number | null
-  }>('SELECT key, subscriptions, ends_at FROM devices WHERE user = ? AND device = ?')
+    expiry_ms: number | null
+  }>('SELECT key, subscriptions, ends_at, expiry_ms FROM devices WHERE user = ? AND device = ?')
   const selectCursors = driver.prepare<Cursor>(`
     SELECT c.id AS conversation, acked, sent
     FROM cursors JOIN conversations c ON c.key = cursors.conversation
@@ -113,6 +128,7 @@ export function makeDeviceReads(driver: SqlDriver): DeviceReads {
       if (row === undefined) return undefined
       return {
         ...(row.ends_at === null ? {} : { endsAt: row.ends_at }),
+        ...(row.expiry_ms === null ? {} : { expiryMs: row.expiry_ms }),
         subscriptions: JSON.parse(row.subscriptions) as Subscription[],
         cursors: selectCursors
           .all([row.key])

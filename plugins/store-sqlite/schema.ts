@@ -26,8 +26,9 @@ import { makeTransact } from './transaction.ts'
  * entry, never in both. Never removed.
  *
  * devices: durable devices with their subscriptions as JSON, each as its port has it
- * (`Subscription`), without the options that are not set; `ends_at` is set while a device is away
- * that has said how long its session shall last. Removed when the session ends.
+ * (`Subscription`), without the options that are not set. `expiry_ms` is how long a session lasts
+ * without its device, if that has said so, and then `ends_at` is set while the device is away.
+ * Removed when the session ends.
  *
  * cursors: how far a device is in a conversation; removed with the device and when its user leaves
  * the conversation, so a cursor always belongs to a member.
@@ -132,6 +133,7 @@ const steps: readonly string[] = [
     read = (SELECT coalesce(max(seq), 0) FROM messages WHERE conversation = members.conversation);
   `,
   `
+  ALTER TABLE devices ADD COLUMN expiry_ms INTEGER;
   ALTER TABLE devices ADD COLUMN ends_at INTEGER;
   CREATE INDEX devices_by_end ON devices (ends_at) WHERE ends_at IS NOT NULL;
   `,

@@ -12,6 +12,7 @@ import type { LogStore } from '../../services/log/ports.ts'
 import type { ReceiptStore } from '../../services/receipts/ports.ts'
 import type { OpenDriver } from './connect.ts'
 import { connect, loadDriver } from './connect.ts'
+import { endAbandoned } from './devices.ts'
 import type { DriverName, SqlDriver } from './driver.ts'
 import { damageCodes, SqliteError } from './driver.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -94,6 +95,7 @@ async function openDatabase(open: OpenDriver, options: SqliteStoreOptions): Prom
   const reader = connect(open, file, { pagesMax })
   try {
     migrate(reader)
+    endAbandoned(reader, options.clock())
     if (options.writer === 'inline') return { reader, writer: makeInlineWriter(reader) }
     const writer = await startWorkerWriter({ file, driver: reader.name, pagesMax })
     return { reader, writer }

@@ -298,13 +298,14 @@ async function recall(
   { devices, clock }: Context,
   arrival: Arrival,
 ): Promise<StoredDevice | undefined> {
-  const { user, device, durable, clean = !durable } = arrival
+  const { user, device, durable, clean = !durable, expiryMs } = arrival
   const stored = await devices.find(user, device)
   const isOver = clean || (stored?.endsAt ?? Number.POSITIVE_INFINITY) <= clock()
   if (stored !== undefined && isOver) await devices.forget(user, device)
   const known = isOver ? undefined : stored
-  if (durable && (known === undefined || known.endsAt !== undefined)) {
-    await devices.save({ user, device, subscriptions: known?.subscriptions ?? [] })
+  const isAsKnown = known?.expiryMs === expiryMs && known?.endsAt === undefined
+  if (durable && (known === undefined || !isAsKnown)) {
+    await devices.save({ user, device, expiryMs, subscriptions: known?.subscriptions ?? [] })
   }
   return known
 }

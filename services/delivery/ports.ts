@@ -29,6 +29,8 @@ export interface Cursor {
 export interface StoredDevice {
   /** When its session ends, ms since the epoch, if it has set that itself and is away. */
   readonly endsAt?: number
+  /** How long its session lasts without it, ms, if it has said that. */
+  readonly expiryMs?: number
   readonly subscriptions: readonly Subscription[]
   readonly cursors: readonly Cursor[]
 }
@@ -40,6 +42,8 @@ export interface DeviceName {
 
 /** What a device is to be stored with. */
 export interface DeviceState extends DeviceName {
+  /** How long its session lasts without it, ms, if it has said that. */
+  readonly expiryMs?: number | undefined
   readonly subscriptions: readonly Subscription[]
   /** Cursors to set, up or down. */
   readonly cursors?: readonly Cursor[]
@@ -59,7 +63,9 @@ export interface DeviceStore {
   /** The stored device; undefined when it was never seen, or was forgotten. */
   find(user: string, device: string): Promise<StoredDevice | undefined>
   /** Stores the device with exactly these subscriptions and without an end, sets the given cursors
-   * and removes those of the `dropped` conversations, in one transaction; other cursors stay. */
+   * and removes those of the `dropped` conversations, in one transaction; other cursors stay. An
+   * end is set when the device goes, or, when the server has stopped without telling, when the
+   * store is opened again. */
   save(device: DeviceState): Promise<void>
   /** Removes the device and all its cursors; nothing happens when it is unknown. */
   forget(user: string, device: string): Promise<void>

@@ -19,8 +19,9 @@ export function makeSaveSession(devices: DeviceStore, withLock: WithLock): SaveS
     if (!session.durable) return
     await withLock(deviceKey(session), async () => {
       if (session.state === 'closed') return
-      const { user, device, subscriptions } = session
-      await devices.save({ user, device, subscriptions: subscriptions.list(), ...changes })
+      const { user, device, expiryMs, subscriptions } = session
+      const state = { user, device, expiryMs, subscriptions: subscriptions.list() }
+      await devices.save({ ...state, ...changes })
     })
   }
 }

@@ -45,6 +45,15 @@ async function testExpiry(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.strictSame(await devices.expire(seenBefore, 2), [])
   })
 
+  await t.test('keeps how long a session lasts, until it is said anew', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    const state = { user: 'alice', device: 'phone', subscriptions }
+    await devices.save({ ...state, expiryMs: 5000 })
+    t.equal((await devices.find('alice', 'phone'))?.expiryMs, 5000)
+    await devices.save(state)
+    t.equal((await devices.find('alice', 'phone'))?.expiryMs, undefined)
+  })
+
   await t.test('forgets devices whose session has ended, unless they are back', async (t) => {
     const { devices } = await withPhone(t, makeEngine)
     for (const device of ['laptop', 'tablet']) {

@@ -33,6 +33,7 @@ interface Device {
   lastSeen: number
   /** When its session ends while it is away. */
   endsAt?: number | undefined
+  expiryMs?: number | undefined
   readonly cursors: Map<string, Cursor>
   /** Packet ids at QoS 2 that were not released, with what they brought. */
   readonly packets: Map<number, Brought>
@@ -60,11 +61,14 @@ export function makeMemory(): Memory {
     async find(user, device): Promise<StoredDevice | undefined> {
       const known = devices.get(`${user}/${device}`)
       if (known === undefined) return undefined
-      const { endsAt, subscriptions, cursors } = known
-      const end = endsAt === undefined ? {} : { endsAt }
+      const { endsAt, expiryMs, subscriptions, cursors } = known
+      const end = {
+        ...(endsAt === undefined ? {} : { endsAt }),
+        ...(expiryMs === undefined ? {} : { expiryMs }),
+      }
       return { ...end, subscriptions, cursors: [...cursors.values()] }
     },
-    async save({ user, device, subscriptions, cursors = [], dropped = [] }: DeviceState) {
+    async save({ user, device, expiryMs, subscriptions, cursors = [], dropped = [] }: DeviceState) {
       const allowed = await membersOnly(user, cursors)
       const key = `${user}/${device}`
       const known: Device = devices.get(key) ?? {
@@ -75,6 +79,7 @@ export function makeMemory(): Memory {
       }
       known.subscriptions = subscriptions
       known.endsAt = undefined
+      known.expiryMs = expiryMs
       for (const id of dropped) known.cursors.delete(id)
       for (const cursor of allowed) known.cursors.set(cursor.conversation, cursor)
       devices.set(key, known)

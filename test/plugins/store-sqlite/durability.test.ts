@@ -44,6 +44,21 @@ await t.test('a store that is opened again', (t) =>
       t.equal(await second.users.passwordHash('carol'), 'hash')
     })
 
+    await t.test('ends the sessions whose devices were here, when they have said so', async (t) => {
+      const options = { folder: t.testdir(), ...engine }
+      const first = await openSqliteStore({ ...options, clock: () => 5 })
+      await withGroup(first, 'bob')
+      for (const [device, expiryMs] of [['short', 1000], ['usual'], ['away', 1000]] as const) {
+        await first.devices.save({ user: 'bob', device, expiryMs, subscriptions: [] })
+      }
+      await first.devices.endAt({ user: 'bob', device: 'away' }, 600)
+      await first.close()
+      const second = await openStore(t, { ...options, clock: () => 7 })
+      t.equal((await second.devices.find('bob', 'short'))?.endsAt, 1007)
+      t.equal((await second.devices.find('bob', 'away'))?.endsAt, 600, 'it had gone before')
+      t.equal((await second.devices.find('bob', 'usual'))?.endsAt, undefined)
+    })
+
     await t.test('finishes what was asked for before it closes, and refuses later', async (t) => {
       const folder = t.testdir()
       const store = await openSqliteStore({ folder, clock: Date.now, ...engine })

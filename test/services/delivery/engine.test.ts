@@ -137,6 +137,16 @@ t.test('a session lasts as long as its device said, and no longer', async (t) =>
   t.equal(late.present, false)
 })
 
+t.test('a device that comes back may say another time', async (t) => {
+  const { memory, connect, disconnect } = makeWorld(t)
+  const first = await connect('bob/phone', { expiryMs: 1000, filters: all })
+  t.equal(memory.devices.get('bob/phone')?.expiryMs, 1000, 'known also if the server crashes')
+  await disconnect(first.link)
+  const second = await connect('bob/phone', { expiryMs: 2000 })
+  t.equal(second.present, true)
+  t.equal(memory.devices.get('bob/phone')?.expiryMs, 2000)
+})
+
 t.test('a session that ends with its connection is forgotten then', async (t) => {
   const { memory, engine, connect, disconnect } = makeWorld(t)
   const ended: string[] = []

@@ -38,6 +38,7 @@ interface Device {
   readonly cursors: Map<string, Cursor>
   lastSeen: number
   endsAt?: number | undefined
+  expiryMs?: number | undefined
 }
 
 export interface Memory {
@@ -156,7 +157,14 @@ const readLog = (memory: Memory, conversation: string, range: Parameters<LogStor
 function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
   const mayHold = (user: string, conversation: string) =>
     rooms.get(conversation)?.members.has(user) === true
-  const save = ({ user, device, subscriptions, cursors = [], dropped = [] }: DeviceState) => {
+  const save = ({
+    user,
+    device,
+    expiryMs,
+    subscriptions,
+    cursors = [],
+    dropped = [],
+  }: DeviceState) => {
     const key = `${user}/${device}`
     const known: Device = devices.get(key) ?? {
       subscriptions,
@@ -165,6 +173,7 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
     }
     known.subscriptions = subscriptions
     known.endsAt = undefined
+    known.expiryMs = expiryMs
     for (const id of dropped) known.cursors.delete(id)
     for (const cursor of cursors) {
       if (mayHold(user, cursor.conversation)) known.cursors.set(cursor.conversation, cursor)
@@ -203,8 +212,11 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
       call('find', () => {
         const known = devices.get(`${user}/${device}`)
         if (known === undefined) return undefined
-        const { endsAt, subscriptions, cursors } = known
-        const end = endsAt === undefined ? {} : { endsAt }
+        const { endsAt, expiryMs, subscriptions, cursors } = known
+        const end = {
+          ...(endsAt === undefined ? {} : { endsAt }),
+          ...(expiryMs === undefined ? {} : { expiryMs }),
+        }
         return { ...end, subscriptions, cursors: [...cursors.values()] }
       }),
     save: (state) => call('save', () => save(state)),
