@@ -102,7 +102,7 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
       return portOf(server)
     },
     enter: (socket) => receiveSocket(reception, socket, peerOf(socket)),
-    attach: (server) => attachWebSocket(server, reception, limits),
+    attach: (server) => attachWebSocket(server, reception, { ...limits, logger }),
     reception,
     connections: () => connections.size,
     plainClients: () => plain.clients(),

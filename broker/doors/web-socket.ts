@@ -5,10 +5,12 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import type { Logger } from '../../protocol/logger.ts'
 import { certifiedBy } from './certified.ts'
 import { makeHeartbeat } from './heartbeat.ts'
 import type { Reception } from './listen.ts'
 import { peerOf } from './listen.ts'
+import { followAnswers } from './unanswered.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
 
 interface WebSocketOptions {
@@ -20,6 +22,7 @@ interface WebSocketOptions {
   /** How long a client may be silent before it is pinged, and then until it is cut, ms; 0 for any
    * time. */
   readonly webSocketPingMs: number
+  readonly logger: Pick<Logger, 'error'>
 }
 
 const webSocketPath = '/mqtt'
@@ -45,8 +48,9 @@ export function attachWebSocket(
     maxPayload: packetBytesMax * 2,
     handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
   })
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
+  const owesAnswer = followAnswers(server)
+  const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    if (owesAnswer(socket)) return void socket.destroy()
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       return answerWithoutUpgrade(server, request, socket)
     }
@@ -64,6 +68,15 @@ export function attachWebSocket(
       const visitor = { socket: stream, offeredToken, certified, accepted }
       reception.receive({ ...peer, ...visitor, transport: 'websocket' })
     })
+  }
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    try {
+      upgrade(request, socket, head)
+    } catch (err) {
+      options.logger.error({ err }, 'an upgrade failed')
+      socket.destroy()
+    }
   })
 }
 

@@ -2,7 +2,7 @@
 // stay.
 
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
@@ -29,6 +29,8 @@ interface Door {
   readonly port: number
   /** What nobody caught: each of these ends the process. */
   readonly crashes: Error[]
+  /** What the operator was told of. */
+  readonly faults: unknown[]
 }
 
 interface DoorOptions extends Partial<Reception> {
@@ -47,7 +49,9 @@ async function open(
   }: DoorOptions = {},
 ): Promise<Door> {
   const server = createServer()
+  const faults: unknown[] = []
   const options = {
+    logger: { error: (context: object) => void faults.push(context) },
     packetBytesMax: 1000,
     preConnectBytesMax: 1000,
     allowedOrigins,
@@ -66,7 +70,7 @@ async function open(
     await new Promise((resolve) => server.close(resolve))
     process.off('uncaughtException', caught)
   })
-  return { server, port: (server.address() as AddressInfo).port, crashes }
+  return { server, port: (server.address() as AddressInfo).port, crashes, faults }
 }
 
 /** Sends an upgrade request by hand, and keeps its own side open. */
@@ -137,6 +141,50 @@ t.test('a refused upgrade does not stay open for as long as its client likes', a
   const { server, port } = await open(t, sendAway)
   const socket = request(t, port, ['GET /other HTTP/1.1', ...upgrade])
   t.match(await answerOf(socket), /404/)
+  await until('the connection is gone', async () => (await connectionsOf(server)) === 0, 2000)
+})
+
+t.test('an upgrade behind a request without an answer is cut, and nothing else', async (t) => {
+  const { server, port, crashes } = await open(t)
+  const waiting: ServerResponse[] = []
+  server.on('request', (_, response: ServerResponse) => void waiting.push(response))
+  const unknownUpgrade = ['GET /other HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: h2c']
+  for (const second of [unknownUpgrade, mqttUpgrade]) {
+    const socket = request(t, port, ['GET /slow HTTP/1.1', 'Host: x', '', ...second])
+    let heard = ''
+    socket.on('data', (chunk) => {
+      heard += String(chunk)
+    })
+    const isOver = () => socket.closed || socket.readableEnded
+    await until('it is over', () => isOver() || heard !== '' || crashes.length > 0)
+    t.same([heard, crashes.splice(0)], ['', []], String(second[0]))
+    waiting.pop()?.end('too late')
+  }
+  t.same(crashes, [])
+})
+
+t.test('an upgrade may follow a request that was answered', async (t) => {
+  const { server, port } = await open(t)
+  server.on('request', (_, response: ServerResponse) => void response.end('first'))
+  const socket = request(t, port, ['GET / HTTP/1.1', 'Host: x'])
+  let heard = ''
+  socket.on('data', (chunk) => {
+    heard += String(chunk)
+  })
+  await until('the answer', () => heard.endsWith('first'))
+  socket.write(`${mqttUpgrade.join('\r\n')}\r\n\r\n`)
+  await until('the upgrade', () => heard.includes('HTTP/1.1 101'))
+})
+
+t.test('an upgrade that fails in the server ends alone, and the log has why', async (t) => {
+  const fault = new Error('broken')
+  const knock = () => {
+    throw fault
+  }
+  const { server, port, crashes, faults } = await open(t, { knock })
+  request(t, port, mqttUpgrade)
+  await until('the operator is told', () => faults.length + crashes.length > 0)
+  t.same([faults, crashes], [[{ err: fault }], []])
   await until('the connection is gone', async () => (await connectionsOf(server)) === 0, 2000)
 })
 
