@@ -54,11 +54,11 @@ function subjectOf(token: string): string {
   } catch {
     // Told below: whatever is wrong, it is no token.
   }
-  throw new CommandFailure('PARLEY_TOKEN is not a token: make one with `parley token <user>`')
+  throw new CommandFailure('PARLEY_TOKEN is not a token: make one with `npx parley token <user>`')
 }
 
 function noServer(where: string): CommandFailure {
-  return new CommandFailure(`no server runs ${where}: start one with \`parley serve\``)
+  return new CommandFailure(`no server runs ${where}: start one with \`npx parley serve\``)
 }
 
 /** Connects to the server on the data folder, or else to the configured host and port. Resolves
@@ -105,7 +105,7 @@ function explainConnectError(error: unknown, address: string, user: string): unk
   if (code === 3) return new CommandFailure('the server is full: try again later')
   if (code === 4 || code === 5) {
     return new CommandFailure(
-      `the server refused the token: make a new one with \`parley token ${user}\``,
+      `the server refused the token: make a new one with \`npx parley token ${user}\``,
     )
   }
   if (error instanceof CommandFailure || !(error instanceof Error)) return error

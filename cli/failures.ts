@@ -32,11 +32,12 @@ export interface FailureReport {
 export function describeFailure(error: unknown): FailureReport {
   if (error instanceof CommandFailure) return { text: oneLine(error), exitCode: error.exitCode }
   const isExpected =
-    error instanceof Refusal ||
-    error instanceof SettingsError ||
-    error instanceof OperatorFault ||
-    isFolderInUse(error)
+    error instanceof Refusal || error instanceof SettingsError || error instanceof OperatorFault
   if (isExpected) return { text: oneLine(error), exitCode: 1 }
+  if (isFolderInUse(error)) {
+    const text = `${oneLine(error)}: stop that, or choose another folder with --data`
+    return { text, exitCode: 1 }
+  }
   const text = describeSystemError(error)
   if (text !== undefined) return { text, exitCode: 1 }
   if (error instanceof StoreFailure) {

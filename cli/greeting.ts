@@ -8,6 +8,9 @@ import type { Settings } from '../config/schema.ts'
 import type { ListenAddress } from './server-file.ts'
 import { connectHost, listenUrl } from './server-file.ts'
 
+/** The user of the commands to paste. */
+export const greetedUser = 'alice'
+
 interface Listening {
   readonly mqtt: ListenAddress | undefined
   readonly http: ListenAddress | undefined
@@ -19,12 +22,15 @@ export interface GreetingInput {
   readonly version: string
   readonly settings: Settings
   readonly listening: Listening
+  /** Whether the user of the commands is there already. */
+  readonly hasUser: boolean
   /** Whether `mosquitto_pub` can be pasted; else MQTT.js' own command is shown. */
   readonly hasMosquitto: boolean
 }
 
 /** The lines, each with its line feed. */
-export function greeting({ version, settings, listening, hasMosquitto }: GreetingInput): string {
+export function greeting(input: GreetingInput): string {
+  const { version, settings, listening, hasUser, hasMosquitto } = input
   const { mqtt, http, mqtts, https } = listening
   const lines = [`Parley ${version}`]
   if (mqtt !== undefined) lines.push(`listening ${listenUrl('mqtt', mqtt)}`)
@@ -35,8 +41,8 @@ export function greeting({ version, settings, listening, hasMosquitto }: Greetin
   if (settings.anonymous) {
     lines.push('WARNING: anonymous: whoever can reach this server may do everything; no chat')
   } else if (mqtt !== undefined && settings.roles.includes('api')) {
-    lines.push('make a user with a token, and send a message:')
-    lines.push(`  npx parley user add alice${data(settings)} && ${tokenCommand(settings)}`)
+    lines.push(`make a ${hasUser ? '' : 'user with a '}token, and send a message:`)
+    lines.push(`  ${hasUser ? '' : `${addUserCommand(settings)} && `}${tokenCommand(settings)}`)
     lines.push(`  ${publishCommand(mqtt, hasMosquitto)}`)
   }
   return lines.map((line) => `${line}\n`).join('')
@@ -48,8 +54,12 @@ function doors({ roles }: Settings): string {
   return [...socket, ...api].join(', ')
 }
 
+function addUserCommand(settings: Settings): string {
+  return `npx parley user add ${greetedUser}${data(settings)}`
+}
+
 function tokenCommand(settings: Settings): string {
-  return `TOKEN=$(npx parley token alice${data(settings)})`
+  return `TOKEN=$(npx parley token ${greetedUser}${data(settings)})`
 }
 
 /** ` --data FOLDER`, where the folder is not the one a command would look into. */
@@ -65,7 +75,7 @@ function quote(text: string): string {
 function publishCommand(mqtt: ListenAddress, hasMosquitto: boolean): string {
   const program = hasMosquitto ? 'mosquitto_pub' : 'npx mqtt pub'
   const address = `-h ${connectHost(mqtt.host)} -p ${mqtt.port}`
-  return `${program} ${address} -u alice -P "$TOKEN" -q 1 -t u/alice/msg -m 'hello'`
+  return `${program} ${address} -u ${greetedUser} -P "$TOKEN" -q 1 -t u/${greetedUser}/msg -m 'hello'`
 }
 
 /** Whether a program is in one of the folders of PATH. */

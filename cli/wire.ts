@@ -58,6 +58,7 @@ export interface RunningServer {
   readonly https: ListenAddress | undefined
   /** Reads the TLS certificates again; undefined when there are none. Never throws. */
   readonly reload: (() => void) | undefined
+  userExists(user: string): Promise<boolean>
   /** Resolves with what ended the server by itself; never while it works. */
   readonly failed: Promise<Error>
   /** Accepts nobody new, finishes what was begun within `drainTimeoutMs`, and frees everything. */
@@ -148,6 +149,7 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     http: { host, ...(await httpServer.listen({ host, port: httpPort })) },
     https: await listenTls(httpsPort, (socket) => void server.emit('connection', socket)),
     reload: tls?.reload,
+    userExists: (user) => store.users.userExists(user),
     failed: store.broken,
   }
 }

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { destination, pino } from 'pino'
 import type { Settings } from '../../config/schema.ts'
 import type { Context } from '../context.ts'
-import { greeting, isOnPath } from '../greeting.ts'
+import { greetedUser, greeting, isOnPath } from '../greeting.ts'
 import { addAllSettings, readSettings } from '../options.ts'
 import type { ListenAddress } from '../server-file.ts'
 import { connectHost, listenUrl, removeServerFile, writeServerFile } from '../server-file.ts'
@@ -43,8 +43,9 @@ async function serve(settings: Settings, context: Context): Promise<void> {
       version: context.version,
     })
     const hasMosquitto = isOnPath('mosquitto_pub', context.environment.PATH ?? '')
+    const hasUser = await server.userExists(greetedUser)
     const { version } = context
-    context.output.write(greeting({ version, settings, listening: server, hasMosquitto }))
+    context.output.write(greeting({ version, settings, listening: server, hasUser, hasMosquitto }))
     const failure = await Promise.race([stopped, server.failed])
     if (failure !== undefined) throw failure
   } finally {

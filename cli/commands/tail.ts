@@ -32,13 +32,14 @@ export function addTail(program: Command, context: Context): void {
     const identity = await chat.resolveIdentity({ settings, context, as, implied })
     const { client } = await chat.connectChat(settings, identity)
     try {
-      const finished = printMessages(client, context, count)
+      const printing = printMessages(client, context, count)
       const lost = chat.connectionLost(client)
       // The server may close while the subscription waits; that is then told by `subscribe`.
       lost.catch(() => {})
       await chat.subscribe(client, topic)
       context.diagnostics.write(`listening to ${topic} as ${identity.user}\n`)
-      await Promise.race([finished, lost])
+      printing.begin()
+      await Promise.race([printing.finished, lost])
     } finally {
       client.end(true)
     }
@@ -52,19 +53,37 @@ function readCount(text: string | undefined): number {
   return count
 }
 
-/** Prints until the count is reached, Ctrl-C, or nobody reads any more. */
-function printMessages(client: MqttClient, context: Context, count: number): Promise<void> {
+interface Printing {
+  /** Prints what has come so far, and from then on each message as it comes. */
+  begin(): void
+  /** Resolves when the count is reached, at Ctrl-C, or when nobody reads any more. */
+  readonly finished: Promise<void>
+}
+
+/** Messages may come together with the answer to SUBSCRIBE: they wait until `begin`. */
+function printMessages(client: MqttClient, context: Context, count: number): Printing {
   let left = count
-  return new Promise((resolve) => {
-    client.on('message', (topic, payload) => {
+  let early: (() => void)[] | undefined = []
+  const begin = () => {
+    const waiting = early ?? []
+    early = undefined
+    for (const print of waiting) print()
+  }
+  const finished = new Promise<void>((resolve) => {
+    const print = (topic: string, payload: Buffer) => {
       if (left === 0) return
       // Events and receipts are printed as well, but are no messages.
       if (topic.endsWith('/msg')) left -= 1
       const line = payload.toString('utf8').replaceAll('\n', '\\n')
       context.output.write(`${topic} ${line}\n`, () => left === 0 && resolve())
+    }
+    client.on('message', (topic, payload) => {
+      if (early === undefined) return print(topic, payload)
+      early.push(() => print(topic, payload))
     })
     context.output.on('error', () => resolve())
     process.once('SIGINT', () => resolve())
     process.once('SIGTERM', () => resolve())
   })
+  return { begin, finished }
 }

@@ -15,7 +15,12 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   return (value: unknown) => {
     const read = integers.length === 0 ? value : readIntegers(value, integers)
     if (check.Check(read)) return { value: read }
-    return { error: check.Errors(read).slice(0, violationsMax).map(violation) }
+    return {
+      error: check
+        .Errors(read)
+        .slice(0, violationsMax)
+        .map((each) => violation(each, schema)),
+    }
   }
 }
 
@@ -27,7 +32,7 @@ interface TypeboxError {
   readonly message: string
 }
 
-function violation(error: TypeboxError): FastifySchemaValidationError {
+function violation(error: TypeboxError, schema: TSchema): FastifySchemaValidationError {
   const { keyword, schemaPath, instancePath, params, message } = error
   // typebox says of a member that must not be there that "schema is false".
   const isUnwanted = keyword === 'boolean'
@@ -36,8 +41,17 @@ function violation(error: TypeboxError): FastifySchemaValidationError {
     schemaPath,
     instancePath,
     params: { ...params },
-    message: isUnwanted ? 'is not a member of the schema' : message,
+    message: isUnwanted
+      ? `is not a member of the schema${allowedMembers(schema, instancePath)}`
+      : message,
   }
+}
+
+/** Which members there may be, where one too many is at the top. */
+function allowedMembers(schema: TSchema, instancePath: string): string {
+  const { properties } = schema as { properties?: object }
+  const isAtTop = instancePath.lastIndexOf('/') === 0
+  return isAtTop && properties ? `: allowed are ${Object.keys(properties).join(', ')}` : ''
 }
 
 function integerMembers(schema: TSchema): readonly string[] {

@@ -16,7 +16,7 @@ t.test('what is expected to go wrong is one line without a stack trace', async (
   const expected: readonly (readonly [Error, RegExp])[] = [
     [new Refusal('user-exists'), /^A user of this name exists already\.$/],
     [new SettingsError(['a', 'b']), /: a; b$/],
-    [folderInUse, /^the folder is in use$/],
+    [folderInUse, /^the folder is in use: .*--data$/],
     [new CommandFailure('first\n  second'), /^first second$/],
     [new StoreFailure('database is locked'), /^the store cannot be used: database is locked$/],
     [systemError({ ...listen, code: 'EADDRINUSE' }), /^127\.0\.0\.1:1883 is in use: .*--mqtt-port/],

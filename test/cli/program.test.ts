@@ -146,7 +146,7 @@ t.test('a reader that goes away is no error', async (t) => {
 
 t.test('commands that need a running server say so', async (t) => {
   const cwd = t.testdir()
-  const noServer = /^parley: no server runs .*: start one with `parley serve`\n$/
+  const noServer = /^parley: no server runs .*: start one with `npx parley serve`\n$/
   t.match(await runParley(t, ['tail', 'u/alice/#'], { cwd }), { code: 1, stderr: noServer })
   const send = ['send', 'u/alice/msg', 'hi']
   t.match(await runParley(t, [...send, '--as', 'alice'], { cwd }), { code: 1, stderr: noServer })

@@ -25,6 +25,15 @@ t.test('serve prints its addresses, its folder and two commands to paste', async
   ])
 })
 
+t.test('a server that has the user already prints no command to make it', async (t) => {
+  const cwd = t.testdir()
+  await runParley(t, ['user', 'add', 'alice', '--data', 'd'], { cwd })
+  const server = await startServer(t, { cwd }, ['--data', 'd'])
+  t.match(server.stdout(), /^make a token, and send a message:$/m)
+  t.match(server.stdout(), /^ {2}TOKEN=\$\(npx parley token alice --data d\)$/m)
+  t.notMatch(server.stdout(), 'user add')
+})
+
 t.test('the commands name the data folder when it is not the default one', async (t) => {
   const server = await startServer(t, { cwd: t.testdir() }, ['--data', 'my data'])
   t.ok(server.stdout().includes("parley user add alice --data 'my data' && "))
