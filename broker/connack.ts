@@ -69,6 +69,7 @@ export function acceptConnect(
   { present, granted }: { readonly present: boolean; readonly granted: Granted },
 ): void {
   const { context, level } = connection
+  connection.owesWill = true
   const properties = level === 5 ? announce(packet, granted, context.limits) : {}
   connection.write(writeConnack(level, { code: reasonCode.success, present, properties }))
 }

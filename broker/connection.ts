@@ -82,8 +82,9 @@ export class Connection implements Link {
   session: Session | undefined
   /** The device as aedes knows it; undefined as long as it needs no aedes. */
   plain: PlainClient | undefined
-  /** The client has said DISCONNECT: its will is not published [MQTT-3.14.4-3]. */
-  hasDisconnected = false
+  /** Whether its will is to be published when it ends: since it was accepted, and until it says
+   * DISCONNECT [MQTT-3.1.2-8, MQTT-3.14.4-3]. */
+  owesWill = false
   /** Longest silence the client may keep, ms; 0 for any [MQTT-3.1.2-24]. */
   silenceMsMax = 0
   /** Publishes that wait for their commit. */
@@ -384,7 +385,7 @@ export class Connection implements Link {
     this.session = undefined
     this.plain = undefined
     if (plain !== undefined && session !== undefined) plain.lastsMs = session.lastsMs()
-    plain?.leave(this.hasDisconnected)
+    plain?.leave(this.owesWill)
     if (session === undefined) return
     this.records?.disconnected(this.openedInRound, this.heardInRound)
     context.engine.detach(session).catch((err: unknown) => {

@@ -10,7 +10,7 @@ import type { Frame } from './edge/framer.ts'
 export function handleDisconnect(connection: Connection, frame: Frame): void {
   const { reason, properties } = readDisconnect(frame, connection.level)
   changeExpiry(connection, properties.sessionExpiryInterval)
-  connection.hasDisconnected = reason === reasonCode.success
+  connection.owesWill = reason !== reasonCode.success
   connection.close('the client disconnected')
 }
 

@@ -15,6 +15,9 @@ interface Claim {
  * grants, and must name the same user. Throws `Refusal`. */
 export async function identify(connection: Connection, { password }: Claim): Promise<Identity> {
   const { context, certified } = connection
+  if (certified !== undefined && certified.expiresAt <= context.clock()) {
+    throw new Refusal('invalid-token', 'the certificate has expired')
+  }
   const token = password?.toString() ?? connection.offeredToken
   if (token === undefined) {
     if (certified !== undefined) return context.certify(certified)

@@ -75,7 +75,8 @@ function quote(text: string): string {
 function publishCommand(mqtt: ListenAddress, hasMosquitto: boolean): string {
   const program = hasMosquitto ? 'mosquitto_pub' : 'npx mqtt pub'
   const address = `-h ${connectHost(mqtt.host)} -p ${mqtt.port}`
-  return `${program} ${address} -u ${greetedUser} -P "$TOKEN" -q 1 -t u/${greetedUser}/msg -m 'hello'`
+  const who = `-u ${greetedUser} -P "$TOKEN"`
+  return `${program} ${address} ${who} -q 1 -t u/${greetedUser}/msg -m 'hello'`
 }
 
 /** Whether a program is in one of the folders of PATH. */

@@ -1,6 +1,7 @@
 // TLS in front of the doors: the handshake, the certificate for each name, new certificates while
 // connections stay. What is said inside is not its business.
 
+import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { SecureContext, SecureContextOptions, TLSSocket, Server as TlsServer } from 'node:tls'
 import { createSecureContext, createServer } from 'node:tls'
@@ -176,6 +177,8 @@ function loadContexts(options: TlsOptions, { load, logger }: TlsParts): Contexts
       key: key.reveal(),
       minVersion: options.tlsMinVersion,
       sessionIdContext,
+      // A session that is resumed would pass by what has become of the client's certificate.
+      ...(options.tlsClientAuth === 'none' ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
       ...(clientCa === undefined ? {} : { ca: clientCa }),
       ...(clientCrl === undefined ? {} : { crl: clientCrl }),
     }

@@ -27,6 +27,9 @@ interface WebSocketOptions {
 
 const webSocketPath = '/mqtt'
 const subprotocols = ['mqtt', 'mqttv3.1']
+/** How a client may cut a message into pieces: so many, and more if they are large. */
+const bufferedChunksMin = 256
+const readBytesMin = 512
 /** The longest that an answer other than an upgrade may take, ms. */
 const answerTimeoutMs = 30_000
 
@@ -46,6 +49,10 @@ export function attachWebSocket(
     perMessageDeflate: false,
     // Several packets may share a frame; a frame's bound is the joined write of a client.
     maxPayload: packetBytesMax * 2,
+    // Each read of an unfinished frame is kept as it came: who sends byte by byte would hold 120
+    // times as much. The reads of a network are larger.
+    maxBufferedChunks: bufferedChunksMin + Math.ceil((packetBytesMax * 2) / readBytesMin),
+    maxFragments: bufferedChunksMin + Math.ceil((packetBytesMax * 2) / readBytesMin),
     handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
   })
   const owesAnswer = followAnswers(server)

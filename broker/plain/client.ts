@@ -282,13 +282,13 @@ export class PlainClient {
   /** Leaves aedes once it has read what it was given: with DISCONNECT, or so that the will is
    * published [MQTT-3.1.2-8, MQTT-3.14.4-3], at once or later, but not after the session has ended
    * [MQTT5-3.1.2-8]. */
-  leave(hasDisconnected: boolean): void {
+  leave(owesWill: boolean): void {
     const { willDelayInterval = 0 } = this.introduction.will?.properties ?? {}
     const willDelayMs = Math.min(willDelayInterval * 1000, this.lastsMs)
-    const isDelayed = !hasDisconnected && willDelayMs > 0
+    const isDelayed = owesWill && willDelayMs > 0
     if (isDelayed) this.#delayWill(willDelayMs)
     const leave = () => {
-      if (hasDisconnected || isDelayed) this.stream.give(disconnect)
+      if (!owesWill || isDelayed) this.stream.give(disconnect)
       this.stream.finish()
     }
     if (this.isReady) leave()

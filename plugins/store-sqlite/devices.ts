@@ -101,8 +101,8 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
   }
 }
 
-/** Sets the end of sessions whose devices were here when the server stopped without telling. For who
- * opens the store. */
+/** Sets the end of sessions whose devices were here when the server stopped without telling. For
+ * who opens the store. */
 export function endAbandoned(driver: SqlDriver, now: number): void {
   driver
     .prepare(`

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { RawClient } from '../support/raw-client.ts'
 import { bytesOf, field, openRaw, publishPacket } from '../support/raw-client.ts'
 import { startTestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 type Owner = Parameters<typeof startTestServer>[0]
 
@@ -176,4 +177,31 @@ t.test('a retained message and what follows in its segment both come, once', asy
     received.map(({ payload }) => payload.toString()),
     [...sent, 'end'],
   )
+})
+
+t.test('who was never accepted leaves no will [MQTT-3.1.2-8]', async (t) => {
+  const watch = await join(t, 'watch')
+  await subscribe(watch, 'will/#')
+  const will = { topic: 'will/storm', payload: Buffer.from(''), qos: 1, retain: false } as const
+  const crowd = await Promise.all(
+    Array.from({ length: 20 }, () => openRaw(t, server, { acknowledge: false })),
+  )
+  for (const client of crowd) {
+    client.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: 4,
+      clientId: 'storm',
+      clean: false,
+      keepalive: 0,
+      will,
+    })
+  }
+  await until('one is left', () => crowd.filter((client) => !client.isClosed()).length === 1)
+  const [last] = crowd.filter((client) => !client.isClosed())
+  await last?.wait('connack')
+  const accepted = crowd.filter((client) => client.of('connack').length > 0).length
+  last?.send(publishPacket('will/end', '', 1))
+  await until('the end', () => watch.of('publish').some(({ topic }) => topic === 'will/end'))
+  t.equal(watch.of('publish').length - 1, accepted - 1, 'one for each that was taken over')
 })
