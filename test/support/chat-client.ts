@@ -30,8 +30,8 @@ interface Owner {
   teardown(work: () => Promise<void> | void): void
 }
 
-/** Connects a user's device, with `clean=false` unless `options` say otherwise; closed when the
- * test ends. Rejects when the server refuses. */
+/** Connects a user's device, with `clean=false` and at the level of the test run unless `options` say
+ * otherwise; closed when the test ends. Rejects when the server refuses. */
 export async function connectDevice(
   t: Owner,
   server: Pick<TestServer, 'mqttPort' | 'httpPort' | 'token'>,
@@ -41,6 +41,8 @@ export async function connectDevice(
   const url = device.webSocket
     ? `ws://127.0.0.1:${server.httpPort}/mqtt`
     : `mqtt://127.0.0.1:${server.mqttPort}`
+  const level = options.protocolVersion ?? testLevel
+  const isLasting = options.protocolVersion === undefined && options.clean !== true
   const client = mqtt.connect(url, {
     username: device.user,
     password: options.password ?? (await server.token(device.user)),
@@ -48,9 +50,9 @@ export async function connectDevice(
     clean: false,
     reconnectPeriod: 0,
     connectTimeout: 5000,
-    protocolVersion: testLevel,
-    protocolId: testLevel === 3 ? 'MQIsdp' : 'MQTT',
-    ...(lasting === undefined ? {} : { properties: lasting }),
+    protocolVersion: level,
+    protocolId: level === 3 ? 'MQIsdp' : 'MQTT',
+    ...(!isLasting || lasting === undefined ? {} : { properties: lasting }),
     ...options,
   })
   const received: Received[] = []
