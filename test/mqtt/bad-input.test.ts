@@ -1,5 +1,5 @@
 // Packets that break MQTT or a bound: the connection closes, nothing is answered, nobody else
-// notices.
+// notices. Bytes of MQTT 3.1.1; malformed.test.ts has those of every level.
 
 import mqtt from 'mqtt-packet'
 import t from 'tap'
@@ -20,7 +20,7 @@ import { makeBystanders } from './bystanders.ts'
 const limits = { packetBytesMax: '70000', preConnectBytesMax: '2000' }
 const server = await startTestServer(t, limits)
 const bystanders = await makeBystanders(t, server)
-const mallory = { user: 'mallory', id: 'phone' }
+const mallory = { user: 'mallory', id: 'phone', level: 4 } as const
 await server.addUser('mallory')
 
 const id = Buffer.of(0, 7)

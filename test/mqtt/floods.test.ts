@@ -5,6 +5,7 @@ import type { Packet } from 'mqtt-packet'
 import mqtt from 'mqtt-packet'
 import type { Test } from 'tap'
 import t from 'tap'
+import { noProperties, protocol } from '../support/level.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import {
   bytesOf,
@@ -27,18 +28,18 @@ const repeat = (count: number, make: (id: number) => Packet | Buffer) =>
   Buffer.concat(
     Array.from({ length: count }, (_, index) => {
       const packet = make(index + 1)
-      return packet instanceof Uint8Array ? packet : mqtt.generate(packet)
+      return packet instanceof Uint8Array ? packet : mqtt.generate(packet, protocol)
     }),
   )
 
 /** SUBSCRIBE with as many filters as a packet may hold. */
 function subscribeOften(filter: string): Buffer {
   const one = Buffer.concat([field(filter), Buffer.of(1)])
-  return bytesOf(0x82, Buffer.of(0, 1), ...Array<Buffer>(1000).fill(one))
+  return bytesOf(0x82, Buffer.of(0, 1), noProperties, ...Array<Buffer>(1000).fill(one))
 }
 
 function unsubscribeOften(filter: string): Buffer {
-  return bytesOf(0xa2, Buffer.of(0, 1), ...Array<Buffer>(1000).fill(field(filter)))
+  return bytesOf(0xa2, Buffer.of(0, 1), noProperties, ...Array<Buffer>(1000).fill(field(filter)))
 }
 
 /** What is answered in a few bytes, so that it takes a while until answers pile up. */

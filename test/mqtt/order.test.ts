@@ -2,6 +2,7 @@
 
 import mqtt from 'mqtt-packet'
 import t from 'tap'
+import { protocol } from '../support/level.ts'
 import type { RawClient, RawOptions } from '../support/raw-client.ts'
 import {
   connectPacket,
@@ -64,7 +65,7 @@ for (const [name, options] of Object.entries(transports)) {
       connect,
       ...numbered(5).map((text, i) => publishPacket('g/team/msg', text, i + 1)),
     ]
-    for (const byte of Buffer.concat(packets.map((packet) => mqtt.generate(packet)))) {
+    for (const byte of Buffer.concat(packets.map((it) => mqtt.generate(it, protocol)))) {
       client.send(Buffer.of(byte))
       // Each byte in a write of its own.
       await new Promise((resolve) => setImmediate(resolve))

@@ -43,7 +43,7 @@ async function connect(t: Test, port: number, localAddress = proxy): Promise<Soc
 }
 
 async function connectBytes(server: TestServer, id: string): Promise<Buffer> {
-  return generate(await connectPacket(server, { user: 'alice', id }))
+  return generate(await connectPacket(server, { user: 'alice', id, level: 4 }))
 }
 
 /** What the other side says until it has said enough, or closes. */

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { directConversation } from '../../protocol/ids.ts'
 import { connectDevice } from '../support/chat-client.ts'
+import { isRefused } from '../support/level.ts'
 import { startTestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -31,7 +32,9 @@ t.test('positions that are none are refused and explained', async (t) => {
   const client = await connectDevice(t, server, bob, { clean: true })
   await client.mqtt.subscribeAsync('u/bob/error', { qos: 1 })
   const payloads = ['', 'x', '[]', '{"d:x":"1"}', '{"d:x":-1}', '{"d:x":1.5}', '{"d:x":null}']
-  for (const payload of payloads) await client.mqtt.publishAsync('u/bob/sync', payload, { qos: 1 })
+  for (const payload of payloads) {
+    await isRefused(client.mqtt.publishAsync('u/bob/sync', payload, { qos: 1 }))
+  }
   await until('all explained', () => client.received.length === payloads.length)
   t.ok(client.received.every(({ json }) => json.code === 'invalid-payload'))
   await client.mqtt.publishAsync('u/bob/sync', '{"d:unknown":7}', { qos: 1 })
@@ -41,7 +44,7 @@ t.test('positions that are none are refused and explained', async (t) => {
 t.test('nobody speaks for the devices of another user', async (t) => {
   const client = await connectDevice(t, server, bob, { clean: true })
   await client.mqtt.subscribeAsync('u/bob/error', { qos: 1 })
-  await client.mqtt.publishAsync('u/alice/sync', '{}', { qos: 1 })
+  await isRefused(client.mqtt.publishAsync('u/alice/sync', '{}', { qos: 1 }))
   await until('explained', () => client.received.length === 1)
   t.equal(client.received[0]?.json.code, 'unknown-topic')
 })

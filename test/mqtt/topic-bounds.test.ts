@@ -3,6 +3,7 @@
 
 import t from 'tap'
 import { topicBytesMax, topicLevelsMax } from '../../protocol/limits.ts'
+import { farewell, noProperties, returnCodeOf } from '../support/level.ts'
 import { bytesOf, field, publishPacket } from '../support/raw-client.ts'
 import {
   heard,
@@ -57,7 +58,8 @@ onEachWay(t, ways, {
         const client = await way.join(t, name)
         client.send(publishPacket(topic, 'x', messageId), { cmd: 'pingreq' })
         await client.closed()
-        t.equal(client.packets.length, 1, 'nothing is answered')
+        const kinds = client.packets.map(({ cmd }) => cmd)
+        t.same(kinds, ['connack', ...farewell], 'nothing is answered')
       }
     }
     await publish(t, way, { topic: `t/${name}`, payload: 'end' })
@@ -73,7 +75,7 @@ onEachWay(t, ways, {
     const client = await way.open(t)
     client.send(await way.connect(name, { will: { ...will, qos: 0, retain: false } }))
     await client.closed()
-    t.notMatch(client.packets, [{ returnCode: 0 }])
+    t.not(returnCodeOf(client.of('connack')[0]), 0)
   },
 })
 
@@ -131,7 +133,7 @@ onEachWay(t, ways, {
     const client = await way.join(t, name, durable)
     const entry = (n: number) => Buffer.concat([field(`t/${name}/${n}`), Buffer.of(1)])
     const filters = Array.from({ length: 1000 }, (_, n) => entry(n % 800))
-    client.send(bytesOf(0x82, Buffer.of(0, 1), ...filters))
+    client.send(bytesOf(0x82, Buffer.of(0, 1), noProperties, ...filters))
     await settle(neighbour)
     const [answer] = await client.wait('suback')
     t.equal(answer?.granted.length, 1000)

@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import type { ClientOptions } from 'ws'
 import { WebSocket } from 'ws'
+import { protocol } from '../support/level.ts'
 import { connectPacket, connectRaw, publishPacket, subscribePacket } from '../support/raw-client.ts'
 import type { TestServer } from '../support/server.ts'
 import { startTestServer } from '../support/server.ts'
@@ -35,7 +36,7 @@ async function open(t: Test, server: TestServer, options: ClientOptions = {}): P
 
 /** The whole packets that a frame holds; an error is a packet that is not whole. */
 function parse(data: Buffer): Packet[] {
-  const parser = mqtt.parser()
+  const parser = mqtt.parser(protocol)
   const packets: Packet[] = []
   parser.on('packet', (packet) => packets.push(packet))
   const rest = parser.parse(data)
@@ -43,7 +44,8 @@ function parse(data: Buffer): Packet[] {
   return packets
 }
 
-const bytes = (...packets: Packet[]) => Buffer.concat(packets.map((it) => mqtt.generate(it)))
+const bytes = (...packets: Packet[]) =>
+  Buffer.concat(packets.map((it) => mqtt.generate(it, protocol)))
 const kinds = ({ frames }: Client) => frames.map((packets) => packets.map(({ cmd }) => cmd))
 
 t.test('packets may be split over frames and joined in one [MQTT-6.0.0-2]', async (t) => {

@@ -3,6 +3,7 @@
 
 import type { IConnectPacket, IPublishPacket, QoS } from 'mqtt-packet'
 import type { Test } from 'tap'
+import { codesOf, lasting, protocol } from './level.ts'
 import type { RawClient } from './raw-client.ts'
 import { connectPacket, openRaw, publishPacket } from './raw-client.ts'
 import type { TestServer } from './server.ts'
@@ -57,9 +58,11 @@ function makeWay(
 ): Way {
   const open: Way['open'] = (t, options = {}) => openRaw(t, server, { webSocket, ...options })
   const connect: Way['connect'] = async (id, fields = {}) => {
-    const packet = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4 } as const
     const all = { clean: true, keepalive: 0, ...fields }
-    if (isTrusted) return { ...packet, clientId: id, ...all }
+    if (isTrusted) {
+      const kept = all.clean || lasting === undefined ? {} : { properties: lasting }
+      return { cmd: 'connect', ...protocol, clientId: id, ...kept, ...all }
+    }
     return connectPacket(server, { user: 'alice', id }, all)
   }
   return {
@@ -101,7 +104,7 @@ export async function subscribe(
   const before = client.of('suback').length
   const subscriptions = filters.map(([topic, qos]) => ({ topic, qos }))
   client.send({ cmd: 'subscribe', messageId: before + 1, subscriptions })
-  return (await client.wait('suback', before + 1)).at(-1)?.granted ?? []
+  return codesOf((await client.wait('suback', before + 1)).at(-1))
 }
 
 export async function unsubscribe(client: RawClient, ...filters: string[]): Promise<void> {
