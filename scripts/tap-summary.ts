@@ -7,6 +7,14 @@ export interface TapTotals {
   readonly skipped: number
 }
 
+/** One run of tap, at its end. */
+export interface TapRun {
+  /** Undefined when tap did not finish. */
+  readonly totals: TapTotals | undefined
+  readonly skips: readonly string[]
+  readonly exitCode: number
+}
+
 export interface TapReader {
   /** Takes one line; returns what to print for it. */
   read(line: string): readonly string[]
@@ -120,17 +128,24 @@ function readTotals(line: string): TapTotals {
   }
 }
 
-/** The closing line, and whether the run is a success. `requireAll` counts a skipped test as a
- * failed one; an exit code of tap other than 0 is at least one failure. */
-export function concludeRun(
-  totals: TapTotals | undefined,
-  tapExitCode: number,
+/** The closing line of runs, one after another, and whether all of it is a success. `requireAll`
+ * counts a skipped test as a failed one; a run that did not finish, or ended with an exit code other
+ * than 0, is at least one failure, and a run in which nothing passed is no success. */
+export function concludeRuns(
+  runs: readonly Pick<TapRun, 'totals' | 'exitCode'>[],
   requireAll: boolean,
 ): { readonly line: string; readonly succeeded: boolean } {
-  const { passed, failed: counted, skipped } = totals ?? { passed: 0, failed: 1, skipped: 0 }
-  let failed = requireAll ? counted + skipped : counted
-  if (tapExitCode !== 0 && failed === 0) failed = 1
-  const rest = requireAll || skipped === 0 ? '' : `, ${skipped} skipped`
-  const succeeded = failed === 0 && passed > 0
-  return { line: `${passed} passed, ${failed} failed${rest}`, succeeded }
+  const sum = { passed: 0, failed: 0, skipped: 0 }
+  let isEmpty = runs.length === 0
+  for (const { totals, exitCode } of runs) {
+    const { passed, failed: counted, skipped } = totals ?? { passed: 0, failed: 1, skipped: 0 }
+    const failed = requireAll ? counted + skipped : counted
+    sum.passed += passed
+    sum.failed += exitCode !== 0 && failed === 0 ? 1 : failed
+    sum.skipped += skipped
+    if (passed === 0) isEmpty = true
+  }
+  const rest = requireAll || sum.skipped === 0 ? '' : `, ${sum.skipped} skipped`
+  const succeeded = sum.failed === 0 && !isEmpty
+  return { line: `${sum.passed} passed, ${sum.failed} failed${rest}`, succeeded }
 }

@@ -1,7 +1,11 @@
 // The reader of tap's output: what is counted, what is shown, and when a run has succeeded.
 
 import t from 'tap'
-import { concludeRun, makeTapReader } from '../../scripts/tap-summary.ts'
+import { concludeRuns, makeTapReader, type TapRun } from '../../scripts/tap-summary.ts'
+
+/** The conclusion of one run. */
+const concludeRun = (totals: TapRun['totals'], exitCode: number, requireAll: boolean) =>
+  concludeRuns([{ totals, exitCode }], requireAll)
 
 function read(text: string) {
   const reader = makeTapReader()
@@ -123,3 +127,21 @@ t.test(
     t.same(concludeRun(crashed, 1, false), { line: '3 passed, 1 failed', succeeded: false })
   },
 )
+
+t.test('runs at several levels are one: their sum, and a failure if one of them is', async (t) => {
+  const good = { totals: { passed: 3, failed: 0, skipped: 1 }, exitCode: 0 }
+  const bad = { totals: { passed: 2, failed: 1, skipped: 0 }, exitCode: 1 }
+  const crashed = { totals: undefined, exitCode: 1 }
+  const empty = { totals: { passed: 0, failed: 0, skipped: 0 }, exitCode: 0 }
+  t.same(concludeRuns([good, good], false), {
+    line: '6 passed, 0 failed, 2 skipped',
+    succeeded: true,
+  })
+  t.same(concludeRuns([good, good], true), { line: '6 passed, 2 failed', succeeded: false })
+  t.same(concludeRuns([good, bad], false), {
+    line: '5 passed, 1 failed, 1 skipped',
+    succeeded: false,
+  })
+  t.same(concludeRuns([bad, crashed], false), { line: '2 passed, 2 failed', succeeded: false })
+  t.equal(concludeRuns([good, empty], false).succeeded, false, 'nothing passed in one of them')
+})
