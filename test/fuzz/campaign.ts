@@ -43,8 +43,7 @@ interface Owner {
   teardown(work: () => Promise<void> | void): void
 }
 
-/** Plain topics are not served at level 5 yet. */
-const levels: readonly Level[] = [3, 4]
+const levels: readonly Level[] = [3, 4, 5]
 const connectionsPerRound = 16
 const roundsAtOnce = 5
 /** What a server may hold after a collection: 40 MiB to start with; 80 connections, four users, and
@@ -195,6 +194,7 @@ function pairsOf(target: Target, mode: Mode): readonly Pair[] {
   const plain = [
     pair('plain', { level: 3, webSocket: true }),
     pair('plain', { level: 4, webSocket: false }),
+    pair('plain', { level: 5, webSocket: true }),
   ]
   return mode === 'trusted' ? plain : [...plain, pair('chat', { level: 4, webSocket: true })]
 }
