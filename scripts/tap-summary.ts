@@ -129,8 +129,8 @@ function readTotals(line: string): TapTotals {
 }
 
 /** The closing line of runs, one after another, and whether all of it is a success. `requireAll`
- * counts a skipped test as a failed one; a run that did not finish, or ended with an exit code other
- * than 0, is at least one failure, and a run in which nothing passed is no success. */
+ * counts a skipped test as a failed one; a run that did not finish, or ended with an exit code
+ * other than 0, is at least one failure, and a run in which nothing passed is no success. */
 export function concludeRuns(
   runs: readonly Pick<TapRun, 'totals' | 'exitCode'>[],
   requireAll: boolean,

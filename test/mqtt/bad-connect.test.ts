@@ -27,7 +27,8 @@ function sign(claims: JWTPayload, key = serverKey, protectedHeader = header): Pr
   return new SignJWT({ exp: soon(), ...claims }).setProtectedHeader(protectedHeader).sign(key)
 }
 
-/** The return code (of 3.1.1) of the CONNACK to these fields; the connection must end after a refusal. */
+/** The return code (of 3.1.1) of the CONNACK to these fields; the connection must end after a
+ * refusal. */
 async function answerTo(
   t: Parameters<typeof openRaw>[0],
   fields: Partial<IConnectPacket>,

@@ -30,8 +30,8 @@ interface Owner {
   teardown(work: () => Promise<void> | void): void
 }
 
-/** Connects a user's device, with `clean=false` and at the level of the test run unless `options` say
- * otherwise; closed when the test ends. Rejects when the server refuses. */
+/** Connects a user's device, with `clean=false` and at the level of the test run unless `options`
+ * say otherwise; closed when the test ends. Rejects when the server refuses. */
 export async function connectDevice(
   t: Owner,
   server: Pick<TestServer, 'mqttPort' | 'httpPort' | 'token'>,
