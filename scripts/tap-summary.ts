@@ -1,7 +1,7 @@
 // Reads the stream of tap's `tap` reporter: one line of progress per test file, failures in full,
 // the skipped tests with their reasons, and the totals. Pure; it is fed lines and returns lines.
 
-export interface TapTotals {
+interface TapTotals {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
