@@ -55,15 +55,23 @@ export function readCertificates(files: CertificateFiles, clock: Clock): Certifi
   }
 }
 
-/** A file's text, and its first certificate. */
+/** A file's text, and its first certificate. All are looked at: OpenSSL passes over what follows a
+ * damaged one. */
 function readCertificate(path: string): { text: string; leaf: X509Certificate } {
   const text = readText('certificate', path)
+  const begun = text.match(/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/g) ?? []
+  const whole = text.match(wholeCertificate) ?? []
   try {
-    return { text, leaf: new X509Certificate(text) }
+    const [leaf] = whole.map((block) => new X509Certificate(block))
+    if (leaf !== undefined && whole.length === begun.length) return { text, leaf }
   } catch {
-    throw new OperatorFault(`the certificate ${path} is not PEM`)
+    // The same as a block that has no end.
   }
+  throw new OperatorFault(`the certificate ${path} is not PEM, or damaged`)
 }
+
+const wholeCertificate =
+  /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----[^-]*-----END [A-Z0-9 ]*CERTIFICATE-----/g
 
 function readKey(
   path: string,

@@ -53,14 +53,17 @@ t.test('whatever is wrong with a file is one line that names it', { skip }, asyn
   })
   const good = { tlsCertificate: [certificate], tlsKey: [key] }
   t.equal(readCertificates(second(other), clock).pairs.length, 2)
+  const halves = join(folder, 'halves.pem')
+  writeFileSync(halves, `${authority.text}\n-----BEGIN CERTIFICATE-----\nAAAA\n`)
   const cases = [
-    [{ ...good, tlsCertificate: [text] }, /the certificate .*text is not PEM$/],
+    [{ ...good, tlsClientCa: halves }, /the certificate .*halves\.pem is not PEM, or damaged$/],
+    [{ ...good, tlsCertificate: [text] }, /the certificate .*text is not PEM, or damaged$/],
     [{ ...good, tlsKey: [text] }, /text is not a private key in PEM$/],
     [{ ...good, tlsKey: [other.key] }, /other\.key does not belong to .*server\.pem$/],
     [second(unnamed), /unnamed\.pem has no DNS name/],
     [{ ...good, tlsKey: [locked] }, /locked\.key has a passphrase: take it off$/],
     [{ ...good, tlsKey: [folder] }, /cannot be read \(EISDIR\)$/],
-    [{ ...good, tlsClientCa: text }, /the certificate .*text is not PEM$/],
+    [{ ...good, tlsClientCa: text }, /the certificate .*text is not PEM, or damaged$/],
     [
       { ...good, tlsClientCa: authority.file, tlsClientCrl: text },
       /revocation list .* is not PEM$/,
