@@ -73,7 +73,7 @@ t.test('Request Problem Information 0: nothing but the code [MQTT5-3.1.2-29]', a
 })
 
 t.test('what would make the answer too large is left out [MQTT5-3.4.2-2]', async (t) => {
-  const alice = await connect(t, 'alice', { properties: { maximumPacketSize: 20 } })
+  const alice = await connect(t, 'alice', { properties: { maximumPacketSize: 24 } })
   alice.send(publishPacket('u/nobody/msg', 'hi', 5), atQos2('u/nobody/msg', 'hi', 6))
   const [puback] = await alice.wait('puback')
   const [pubrec] = await alice.wait('pubrec')
