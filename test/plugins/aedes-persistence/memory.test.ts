@@ -261,6 +261,22 @@ t.test(
   },
 )
 
+t.test('a full store looks for what is over at most once a second', async (t) => {
+  let time = 1000
+  const persistence = makePlainPersistence(limits, logger, () => time)
+  const payload = Buffer.from('x')
+  const store = (topic: string, messageExpiry: number) =>
+    persistence.storeRetained({ topic, payload, qos: 0, messageExpiry })
+  for (const [index, topic] of ['t/1', 't/2', 't/3'].entries()) await store(topic, 2000 + index)
+  time = 2000
+  await store('t/4', 9000)
+  time = 2999
+  await store('t/5', 9000)
+  t.same(await retained(persistence), ['t/4 x'], 'two are over, which nobody has looked for')
+  for (const topic of ['t/6', 't/7']) await store(topic, 9000)
+  t.same(await retained(persistence), ['t/4 x', 't/6 x', 't/7 x'])
+})
+
 t.test('what is over makes room in a full queue, unless it was sent', async (t) => {
   let time = 1000
   const persistence = makePlainPersistence(limits, logger, () => time)
