@@ -86,9 +86,9 @@ function refusalOf(error: unknown): { readonly reason: ReasonCode; readonly why:
   if (!(error instanceof Refusal)) {
     return { reason: reasonCode.unspecifiedError, why: 'the server failed' }
   }
-  const isBadToken = errorCatalogue[error.code].mqtt === 'connack4'
-  const reason = isBadToken ? reasonCode.badCredentials : reasonCode.notAuthorized
-  return { reason, why: error.message }
+  const { mqtt, reason } = errorCatalogue[error.code]
+  const isOwn = mqtt === 'connack4' || error.code === 'too-many-devices'
+  return { reason: isOwn ? reason : reasonCode.notAuthorized, why: error.message }
 }
 
 async function open(connection: Connection, packet: ConnectPacket, device: string) {

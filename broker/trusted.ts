@@ -6,9 +6,10 @@ import type { ReasonCode } from '../protocol/reasons.ts'
 import { reasonCode } from '../protocol/reasons.ts'
 import { publishTopicFault } from '../protocol/topics.ts'
 import type { Granted } from './connack.ts'
-import { acceptConnect, grant } from './connack.ts'
+import { acceptConnect, grant, refuseConnect } from './connack.ts'
 import { clientIdOf, readOrRefuse, refuseClientId } from './connect.ts'
 import type { Connection, PacketHandler } from './connection.ts'
+import type { BrokerContext } from './context.ts'
 import { handleDisconnect } from './disconnect.ts'
 import type { ConnectPacket } from './edge/client-packets.ts'
 import { readSubscribe, readUnsubscribe } from './edge/client-packets.ts'
@@ -78,13 +79,18 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
   const clientId = clientIdOf(packet, connection.context.randomId)
   if (clientId === undefined) return refuseClientId(connection)
   const { will } = packet
+  const granted = grant(packet, clientId, connection.context.limits)
+  const life = lifeOf(packet, granted)
+  if (!life.clean && !hasRoomFor(clientId, connection.context)) {
+    const why = 'as many sessions are kept as there may be connections'
+    return refuseConnect(connection, reasonCode.quotaExceeded, why)
+  }
   connection.state = 'connecting'
   connection.hold('answer')
-  const granted = grant(packet, clientId, connection.context.limits)
   connection.silenceMsMax = granted.keepAliveSeconds * 1500
   const plain = introduce(connection, {
     clientId,
-    ...lifeOf(packet, granted),
+    ...life,
     will,
     subscriptions: [],
     firstId: 1,
@@ -97,6 +103,11 @@ function handleTrustedConnect(connection: Connection, frame: Frame): void {
     if (connection.state === 'connecting') connection.opened()
     connection.release('answer')
   })
+}
+
+/** Whether the session of a client may be kept: `connectionsMax` may, and all that are. */
+function hasRoomFor(clientId: string, { plain, limits }: BrokerContext): boolean {
+  return plain.remembers(clientId) || plain.remembered() < limits.connectionsMax
 }
 
 /** What is kept of a client, and for how long. Below level 5 that is nothing, or for ever. */

@@ -265,6 +265,11 @@ export const settingsSchema = Type.Object(
       [60, 2_592_000, 315_360_000],
       'How long a durable device may stay away before its subscriptions and cursors go.',
     ),
+    devicesPerUserMax: count(
+      'devices',
+      [1, 100, 1_000_000],
+      'Most durable devices of one user; a further one is refused until another has gone.',
+    ),
     receiptIntervalMs: count(
       'ms',
       [10, 250, 60_000],

@@ -119,6 +119,13 @@ export const errorCatalogue = {
     mqtt: 'explain',
     reason: reasonCode.quotaExceeded,
   },
+  'too-many-devices': {
+    meaning: 'The user has as many devices with kept sessions as the server allows.',
+    retryable: false,
+    http: 403,
+    mqtt: 'close',
+    reason: reasonCode.quotaExceeded,
+  },
   'store-unavailable': {
     meaning: 'The message could not be stored now; nothing was acknowledged.',
     retryable: true,

@@ -37,6 +37,8 @@ export interface PlainLane {
   /** The session of a device that stayed away has ended: makes aedes forget it, unless it is back
    * already. */
   expired(clientId: string): void
+  /** How many durable clients aedes may hold something of, connected or away. */
+  remembered(): number
   /** How many clients aedes has. */
   clients(): number
   /** Closes aedes, when all clients have left. */
@@ -78,10 +80,8 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
     await plain.gone
     if (!clean) remembered.set(clientId, plain.ids.next())
     // Nobody else knows when the session of a client of the trusted mode ends.
-    const isEnding = isAlone && plain.lastsMs < Number.POSITIVE_INFINITY
-    if (isEnding && present.get(clientId) === plain) {
-      endings.set(clientId, plain.lastsMs, () => expired(clientId))
-    }
+    const isEnding = isAlone && Number.isFinite(plain.lastsMs) && present.get(clientId) === plain
+    if (isEnding) endings.set(clientId, plain.lastsMs, () => expired(clientId))
   }
 
   const forget = async (clientId: string): Promise<void> => {
@@ -129,6 +129,7 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
       return plain
     },
     remembers: (clientId) => remembered.has(clientId),
+    remembered: () => remembered.size,
     isHalfFinished: (clientId, packetId) => isHalfFinished(persistence, clientId, packetId),
     returned: (clientId) => wills.cancel(clientId),
     forget,

@@ -16,7 +16,7 @@ import type { Transact } from './transaction.ts'
 
 /** The writing half of `DeviceStore`. `at` is the time, ms since the epoch. */
 export interface DeviceWrites {
-  saveDevice(state: DeviceState, at: number): void
+  saveDevice(state: DeviceState, at: number): boolean
   forgetDevice(user: string, device: string): void
   saveLastSeen(devices: readonly DeviceName[], at: number): void
   endDevice(device: DeviceName, at: number): void
@@ -39,6 +39,15 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
       subscriptions = excluded.subscriptions, last_seen = excluded.last_seen,
       expiry_ms = excluded.expiry_ms, ends_at = NULL
     RETURNING key`)
+  const countOthers = driver.prepare<{ others: number; isKnown: number }>(`
+    SELECT count(*) FILTER (WHERE device <> ?2) AS others,
+      count(*) FILTER (WHERE device = ?2) AS isKnown
+    FROM devices WHERE user = ?1`)
+  const isOneTooMany = ({ user, device, devicesMax }: DeviceState): boolean => {
+    if (devicesMax === undefined) return false
+    const [count] = countOthers.all([user, device])
+    return count !== undefined && count.isKnown === 0 && count.others >= devicesMax
+  }
   const deleteDevice = driver.prepare('DELETE FROM devices WHERE user = ? AND device = ?')
   const updateLastSeen = driver.prepare(
     'UPDATE devices SET last_seen = max(last_seen, ?) WHERE user = ? AND device = ?',
@@ -68,14 +77,17 @@ export function makeDeviceWrites(driver: SqlDriver, transact: Transact): DeviceW
     statement.run([user, device, conversation, cursor.acked, cursor.sent])
   }
   return {
-    saveDevice({ user, device, expiryMs, subscriptions, cursors = [], dropped = [] }, at) {
-      transact(() => {
+    saveDevice(state, at) {
+      const { user, device, expiryMs, subscriptions, cursors = [], dropped = [] } = state
+      return transact(() => {
+        if (isOneTooMany(state)) return false
         const list = JSON.stringify(subscriptions)
         const [row] = upsertDevice.all([user, device, list, at, expiryMs ?? null])
         const key = row?.key
         if (key === undefined) throw new Error('a device was stored without a key')
         for (const id of dropped) deleteCursor.run([key, conversationKey(id) ?? null])
         for (const cursor of cursors) write(setCursor, { user, device }, cursor)
+        return true
       })
     },
     forgetDevice(user, device) {

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../protocol/clock.ts'
 import type { Conversation, Entry } from '../../protocol/entry.ts'
+import { Refusal } from '../../protocol/errors.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
 import { userTopic } from '../../protocol/topics.ts'
@@ -62,6 +63,8 @@ export interface EngineOptions extends SessionOptions {
   readonly cursorFlushMs: number
   /** How long a device may stay away before its session ends, seconds. */
   readonly sessionExpirySeconds: number
+  /** Most durable devices of one user. */
+  readonly devicesPerUserMax: number
 }
 
 interface Arrival {
@@ -80,7 +83,8 @@ interface Arrival {
 export interface Engine extends Notices, Pick<LastSeen, 'onExpired'> {
   /** Opens the session of a device that connects, and closes the one it had before: that one's
    * cursors are written first, so what it acknowledged is not sent again. `present` says whether
-   * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. */
+   * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. Throws
+   * `Refusal` for a durable device that is one too many of its user. */
   attach(arrival: Arrival): Promise<{ readonly session: Session; readonly present: boolean }>
   /** Closes a session and writes its cursors; from now on it lasts as long as it said. Nothing
    * happens when it is closed already. */
@@ -295,7 +299,7 @@ async function conclude({ devices, lastSeen, clock }: Context, session: Session)
 /** What the store knows of the device. One that comes clean, or whose session has ended, is
  * forgotten; a durable one that is new is stored, so that its session is present the next time. */
 async function recall(
-  { devices, clock }: Context,
+  { devices, clock, options, lastSeen }: Context,
   arrival: Arrival,
 ): Promise<StoredDevice | undefined> {
   const { user, device, durable, clean = !durable, expiryMs } = arrival
@@ -305,7 +309,13 @@ async function recall(
   const known = isOver ? undefined : stored
   const isAsKnown = known?.expiryMs === expiryMs && known?.endsAt === undefined
   if (durable && (known === undefined || !isAsKnown)) {
-    await devices.save({ user, device, expiryMs, subscriptions: known?.subscriptions ?? [] })
+    const { devicesPerUserMax: devicesMax } = options
+    const subscriptions = known?.subscriptions ?? []
+    const isStored = await devices.save({ user, device, expiryMs, subscriptions, devicesMax })
+    if (!isStored) {
+      lastSeen.hasten()
+      throw new Refusal('too-many-devices', `a user may have ${devicesMax} devices that are kept`)
+    }
   }
   return known
 }

@@ -14,6 +14,8 @@ export interface LastSeen {
   onExpired(callback: (device: DeviceName) => void): void
   /** The session of a device has ended, and the store has forgotten it. */
   ended(device: DeviceName): void
+  /** Looks soon for devices that stayed away, because there is no room for others. */
+  hasten(): void
   /** Stops the timers and writes what is left. */
   close(): Promise<void>
 }
@@ -36,6 +38,8 @@ const flushMs = 5000
 const expireMsMax = 3_600_000
 /** Those that stayed away while the server was down are found soon after its start, ms. */
 const firstExpireMs = 60_000
+/** How often that may be asked for, ms. */
+const hastenMs = 10_000
 const expiredAtOnceMax = 1000
 
 export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions): LastSeen {
@@ -72,6 +76,7 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
       })
   }
 
+  let hastenedAt = Number.NEGATIVE_INFINITY
   const expiring = setInterval(work, Math.min(expireMsMax, expiryMs / 2))
   const first = setTimeout(work, firstExpireMs)
   expiring.unref()
@@ -83,6 +88,11 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
       expired = callback
     },
     ended: (device) => expired(device),
+    hasten() {
+      if (clock() < hastenedAt + hastenMs) return
+      hastenedAt = clock()
+      work()
+    },
     async close() {
       clearInterval(expiring)
       clearTimeout(first)

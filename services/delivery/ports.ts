@@ -49,6 +49,8 @@ export interface DeviceState extends DeviceName {
   readonly cursors?: readonly Cursor[]
   /** Conversations whose cursors are removed. */
   readonly dropped?: readonly string[]
+  /** Most devices of its user, itself included, if it is new; any number if absent. */
+  readonly devicesMax?: number
 }
 
 /** Times, ms since the epoch. */
@@ -65,8 +67,9 @@ export interface DeviceStore {
   /** Stores the device with exactly these subscriptions and without an end, sets the given cursors
    * and removes those of the `dropped` conversations, in one transaction; other cursors stay. An
    * end is set when the device goes, or, when the server has stopped without telling, when the
-   * store is opened again. */
-  save(device: DeviceState): Promise<void>
+   * store is opened again. Resolves with false, and stores nothing, when the device is new and its
+   * user has `devicesMax` others. */
+  save(device: DeviceState): Promise<boolean>
   /** Removes the device and all its cursors; nothing happens when it is unknown. */
   forget(user: string, device: string): Promise<void>
   /** Notes that these devices were here at a time, ms since the epoch; unknown ones are skipped. */

@@ -135,7 +135,7 @@ async function testMembers(t: Test, makeEngine: MakeEngine): Promise<void> {
     const { conversations, devices } = await withCarol(t)
     const direct = (await conversations.ensureDirect('alice', 'bob'))?.id ?? ''
     const cursors = [town, direct].map((conversation) => ({ conversation, acked: 1, sent: 1 }))
-    const save = (user: string, device: string): Promise<void> =>
+    const save = (user: string, device: string): Promise<boolean> =>
       devices.save({ user, device, subscriptions: [], cursors })
     await Promise.all([save('bob', 'phone'), save('bob', 'laptop'), save('alice', 'phone')])
     await conversations.removeMember('town', 'bob')

@@ -119,6 +119,24 @@ async function testDevices(t: Test, makeEngine: MakeEngine): Promise<void> {
     t.strictSame(await devices.find('alice', 'phone'), { subscriptions: [], cursors: [] })
   })
 
+  await t.test('stores a new device only while its user has room for it', async (t) => {
+    const { devices } = await withPhone(t, makeEngine)
+    const laptop = { user: 'alice', device: 'laptop', subscriptions }
+    const cursors = [cursor('g:a', 1)]
+    t.equal(await devices.save({ ...laptop, cursors, devicesMax: 1 }), false)
+    t.equal(await devices.find('alice', 'laptop'), undefined)
+    const phone = { ...laptop, device: 'phone', devicesMax: 1 }
+    t.equal(await devices.save(phone), true, 'it is not new')
+    t.equal(await devices.save({ ...phone, user: 'bob' }), true, 'each user has room')
+    t.equal(await devices.save({ ...laptop, devicesMax: 2 }), true)
+    t.equal(await devices.save({ ...phone, devicesMax: 1 }), true, 'known devices stay')
+    await devices.forget('alice', 'laptop')
+    const [first, second] = await Promise.all(
+      ['tablet', 'watch'].map((device) => devices.save({ ...phone, device, devicesMax: 2 })),
+    )
+    t.not(first, second, 'one of two at a time')
+  })
+
   await t.test('stores subscriptions with their options', async (t) => {
     const { devices } = await withPhone(t, makeEngine)
     const rich = [

@@ -78,9 +78,10 @@ export function observe(ports: Ports, memory: Memory, witness: Witness): Ports {
       return conversation
     },
     async save(state) {
-      await ports.save(state)
+      const isStored = await ports.save(state)
       const ids = (state.cursors ?? []).map(({ conversation }) => conversation)
       tellCursors(`${state.user}/${state.device}`, ids)
+      return isStored
     },
     async saveCursors(updates) {
       await ports.saveCursors(updates)

@@ -68,9 +68,13 @@ export function makeMemory(): Memory {
       }
       return { ...end, subscriptions, cursors: [...cursors.values()] }
     },
-    async save({ user, device, expiryMs, subscriptions, cursors = [], dropped = [] }: DeviceState) {
+    async save(state: DeviceState) {
+      const { user, device, expiryMs, subscriptions, cursors = [], dropped = [] } = state
+      const { devicesMax = Number.POSITIVE_INFINITY } = state
       const allowed = await membersOnly(user, cursors)
       const key = `${user}/${device}`
+      const others = [...devices.keys()].filter((other) => other.startsWith(`${user}/`)).length
+      if (!devices.has(key) && others >= devicesMax) return false
       const known: Device = devices.get(key) ?? {
         subscriptions,
         lastSeen: Number.POSITIVE_INFINITY,
@@ -83,6 +87,7 @@ export function makeMemory(): Memory {
       for (const id of dropped) known.cursors.delete(id)
       for (const cursor of allowed) known.cursors.set(cursor.conversation, cursor)
       devices.set(key, known)
+      return true
     },
     async forget(user, device) {
       devices.delete(`${user}/${device}`)

@@ -113,6 +113,7 @@ function chooseOptions(random: Random): ServerOptions {
       windowBytesMax: random.choose(300, 700, 10_000),
       cursorFlushMs: 300,
       sessionExpirySeconds: 2_592_000,
+      devicesPerUserMax: 100,
     },
     log: {
       queueMax: random.choose(2, 4, 100),

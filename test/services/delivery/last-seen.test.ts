@@ -100,6 +100,25 @@ t.test('a store that fails is tried again, and nobody is forgotten unseen', asyn
   t.same(calls[0], ['seen', ['phone'], 2 * hour])
 })
 
+t.test('who needs room makes it look at once, and no more than every ten seconds', async (t) => {
+  const { calls, left, lastSeen } = setup()
+  left.push([phone])
+  lastSeen.hasten()
+  await settle()
+  t.same(calls, [
+    ['expire', -30 * hour],
+    ['expired', 'phone'],
+  ])
+  mock.timers.tick(9999)
+  lastSeen.hasten()
+  await settle()
+  t.equal(calls.length, 2)
+  mock.timers.tick(1)
+  lastSeen.hasten()
+  await settle()
+  t.equal(calls.length, 3)
+})
+
 t.test('who stayed away while the server was down is forgotten a minute later', async (t) => {
   const { calls } = setup()
   mock.timers.tick(59_999)

@@ -75,6 +75,7 @@ export function makeParts(changes: Partial<HttpDependencies> = {}, level: Level 
       windowBytesMax: 1000,
       cursorFlushMs: never,
       sessionExpirySeconds: 60,
+      devicesPerUserMax: 100,
     },
   )
   const receipts = makeReceipts(

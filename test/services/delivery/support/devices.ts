@@ -51,6 +51,7 @@ export function makeWorld(
       windowBytesMax: 10_000,
       cursorFlushMs: never,
       sessionExpirySeconds: never,
+      devicesPerUserMax: 100,
       ...options,
     },
   )

@@ -164,8 +164,11 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
     subscriptions,
     cursors = [],
     dropped = [],
+    devicesMax = Number.POSITIVE_INFINITY,
   }: DeviceState) => {
     const key = `${user}/${device}`
+    const others = [...devices.keys()].filter((other) => other.startsWith(`${user}/`)).length
+    if (!devices.has(key) && others >= devicesMax) return false
     const known: Device = devices.get(key) ?? {
       subscriptions,
       cursors: new Map(),
@@ -179,6 +182,7 @@ function devicePort({ rooms, devices }: Memory, call: Call): DeviceStore {
       if (mayHold(user, cursor.conversation)) known.cursors.set(cursor.conversation, cursor)
     }
     devices.set(key, known)
+    return true
   }
   const raise = ({ user, device, conversation, acked, sent }: CursorUpdate) => {
     if (acked > sent) throw new Error(`a cursor with acked ${acked} > sent ${sent}`)

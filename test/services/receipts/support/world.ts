@@ -48,6 +48,7 @@ export function makeWorld(
       windowBytesMax: 100_000,
       cursorFlushMs: never,
       sessionExpirySeconds: 1000,
+      devicesPerUserMax: 100,
     },
   )
   const receipts: Receipts = makeReceipts(
