@@ -1,6 +1,7 @@
 // Devices that come, go and come back: where they start, what they get again, and what is stored.
 
 import t from 'tap'
+import { until } from '../../support/until.ts'
 import { deliveredTo, makeWorld, settle } from './support/devices.ts'
 import { makeLink } from './support/fake-link.ts'
 
@@ -157,6 +158,16 @@ t.test('a session that ends with its connection is forgotten then', async (t) =>
   t.equal(resumed.present, true, 'it goes on first')
   await disconnect(resumed.link)
   t.same([memory.devices.size, ended], [0, ['phone']])
+})
+
+t.test('a session that is over keeps its place until a refusal makes room', async (t) => {
+  const { memory, connect, disconnect, pass } = makeWorld(t, { devicesPerUserMax: 1 })
+  const { link } = await connect('bob/phone', { expiryMs: 1000 })
+  await disconnect(link)
+  pass(1001)
+  await t.rejects(connect('bob/laptop'), { code: 'too-many-devices' })
+  await until('the session is forgotten', () => memory.devices.size === 0)
+  t.equal((await connect('bob/laptop')).present, false)
 })
 
 t.test('a clean session stores nothing', async (t) => {
