@@ -10,7 +10,7 @@ export interface SettingDescription {
   readonly key: SettingKey
   /** `--mqtt-port`; undefined for a secret. */
   readonly flag: string | undefined
-  /** `PARLEY_MQTT_PORT` */
+  /** `PARLEY_MQTT_PORT`, `REDIS_URL` */
   readonly variable: string
   readonly unit: string | undefined
   readonly default: unknown
@@ -37,6 +37,7 @@ interface Annotated {
   readonly description?: string
   readonly unit?: string
   readonly secret?: boolean
+  readonly variable?: string
   readonly expected?: string
 }
 
@@ -57,7 +58,7 @@ function describe(key: SettingKey, schema: TSchema): SettingDescription {
   return {
     key,
     flag: isSecret ? undefined : `--${words}`,
-    variable: `PARLEY_${words.replaceAll('-', '_').toUpperCase()}`,
+    variable: annotated.variable ?? `PARLEY_${words.replaceAll('-', '_').toUpperCase()}`,
     unit: annotated.unit,
     default: annotated.default,
     expectation: expectation(annotated),

@@ -23,7 +23,7 @@ const otherVariables: ReadonlySet<string> = new Set([
 /** Kubernetes sets these in every container beside a service that is called `parley`. */
 const serviceLink = /^PARLEY_(SERVICE_(HOST|PORT)|PORT_\d)/
 
-/** Reads the variables that begin with PARLEY_. */
+/** Reads the variables of the settings. */
 export function fromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
 ): RawEnvironment {
@@ -31,9 +31,10 @@ export function fromEnvironment(
   const values = new Map<string, string>()
   const unknown: string[] = []
   for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith('PARLEY_') || value === undefined || value === '') continue
+    if (value === undefined || value === '') continue
     const key = keys.get(name)
     if (key !== undefined) values.set(key, value)
+    else if (!name.startsWith('PARLEY_')) continue
     else if (!otherVariables.has(name) && !isServiceLink(name, value)) unknown.push(name)
   }
   return { values, configFile: environment.PARLEY_CONFIG || undefined, unknown }

@@ -46,3 +46,11 @@ export function files(description: string) {
 export function optionalText(description: string) {
   return Type.Optional(Type.String({ minLength: 1, description }))
 }
+
+/** A text that is never shown and never taken from a flag; absent by default. */
+export function secret(
+  description: string,
+  more: { readonly minLength?: number; readonly variable?: string } = {},
+) {
+  return Type.Optional(Type.String({ minLength: 1, secret: true, ...more, description }))
+}

@@ -4,6 +4,7 @@
 import { Value } from 'typebox/value'
 import { isPlainFilter } from '../protocol/filters.ts'
 import { isNetwork } from '../protocol/networks.ts'
+import { clusterProblems } from './cluster.ts'
 import type { SettingDescription } from './descriptions.ts'
 import { findSetting, settingDescriptions } from './descriptions.ts'
 import { hostsOf, portProblems, tlsProblems } from './doors.ts'
@@ -171,7 +172,8 @@ function contradictions(settings: Settings): string[] {
     `appendQueueBytesMax (${settings.appendQueueBytesMax}) must be at least payloadBytesMax ` +
       `(${payloadBytesMax})`,
   )
-  problems.push(...portProblems(settings), ...openness(settings), ...badItems(settings))
+  problems.push(...portProblems(settings), ...clusterProblems(settings))
+  problems.push(...openness(settings), ...badItems(settings))
   return problems
 }
 
@@ -225,14 +227,18 @@ function isOrigin(text: string): boolean {
 }
 
 function freeze(resolved: Readonly<Record<string, unknown>>): Settings {
-  const { adminToken } = resolved
+  const secrets = settingDescriptions.filter(({ isSecret }) => isSecret)
   const lists = Object.entries(resolved).filter(([, value]) => Array.isArray(value))
   const frozen = {
     ...resolved,
     ...Object.fromEntries(
       lists.map(([key, list]) => [key, Object.freeze([...(list as string[])])]),
     ),
-    adminToken: typeof adminToken === 'string' ? new Secret(adminToken) : undefined,
+    ...Object.fromEntries(secrets.map(({ key }) => [key, hide(resolved[key])])),
   }
   return Object.freeze(frozen) as unknown as Settings
+}
+
+function hide(value: unknown): Secret | undefined {
+  return typeof value === 'string' ? new Secret(value) : undefined
 }

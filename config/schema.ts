@@ -3,7 +3,7 @@
 
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
-import { count, files, flag, optionalPort, optionalText, text } from './kinds.ts'
+import { count, files, flag, optionalPort, optionalText, secret, text } from './kinds.ts'
 import type { Secret } from './secrets.ts'
 
 const hour = 3_600_000
@@ -14,7 +14,8 @@ const windowSizes: number[] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192
 
 /** Every setting. `unit` names what a number counts; `expected` says what a value must be where the
  * schema does not; `secret` marks a value that is never shown and never taken from a flag, because
- * other users of the machine can see the command line. */
+ * other users of the machine can see the command line; `variable` is the name in the environment
+ * where that does not follow from the key. */
 export const settingsSchema = Type.Object(
   {
     host: text('Address to listen on; 0.0.0.0 for all interfaces.', '127.0.0.1'),
@@ -59,6 +60,21 @@ export const settingsSchema = Type.Object(
         'begin with a header of the PROXY protocol, version 2, that says who the client is.',
     }),
     data: text('Folder for the store and the keys; it is made if it does not exist.', './data'),
+    mongodbUrl: secret(
+      'URL of the MongoDB that keeps everything, with the name of the database: ' +
+        'mongodb://host/parley. With redisUrl: this process is one of a cluster.',
+      { variable: 'MONGODB_URL' },
+    ),
+    redisUrl: secret(
+      'URL of the Redis between the processes of a cluster: redis://host:6379, rediss://…, or ' +
+        'redis+sentinel://host:26379,host:26379/name. With mongodbUrl.',
+      { variable: 'REDIS_URL' },
+    ),
+    busRedisUrls: secret(
+      'URLs, separated by commas, of several Redis that share what the brokers tell each other; ' +
+        'the same for all brokers. redisUrl alone if it is not given.',
+      { variable: 'BUS_REDIS_URLS' },
+    ),
     roles: Type.Array(Type.Enum([...roleNames]), {
       minItems: 1,
       uniqueItems: true,
@@ -80,13 +96,10 @@ export const settingsSchema = Type.Object(
       default: 'open',
       description: 'Whether anyone may register, or only the administrator makes users.',
     }),
-    adminToken: Type.Optional(
-      Type.String({
-        minLength: 16,
-        secret: true,
-        description:
-          'Token of the administration API; if not given, one is kept in the data folder.',
-      }),
+    adminToken: secret(
+      'Token of the administration API; if not given, one is kept in the data folder, or in the ' +
+        'store of a cluster.',
+      { minLength: 16 },
     ),
     metricsAccess: Type.Enum(['loopback', 'admin', 'open'], {
       default: 'loopback',
@@ -288,11 +301,14 @@ export const settingsSchema = Type.Object(
 
 type Plain = Static<typeof settingsSchema>
 
+/** The settings that are secrets. */
+type SecretKey = 'adminToken' | 'mongodbUrl' | 'redisUrl' | 'busRedisUrls'
+
 /** The resolved settings, frozen. */
 export type Settings = {
-  readonly [Key in keyof Plain as Key extends 'adminToken'
+  readonly [Key in keyof Plain as Key extends SecretKey
     ? never
     : Key]: Plain[Key] extends (infer Item)[] ? readonly Item[] : Plain[Key]
-} & { readonly adminToken: Secret | undefined }
+} & { readonly [Key in SecretKey]: Secret | undefined }
 
 export type SettingKey = keyof Settings
