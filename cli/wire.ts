@@ -1,9 +1,11 @@
-// The composition root: the only file that picks plugins and connects services to each other.
+// The composition root: opens the platform and connects services, doors and broker to each other. Only
+// it, and the platforms (embedded.ts, cluster.ts), pick plugins.
 
 import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Logger as PinoLogger } from 'pino'
+import { pino } from 'pino'
 import type { Broker } from '../broker/broker.ts'
 import { makeBroker } from '../broker/broker.ts'
 import type { Identity } from '../broker/context.ts'
@@ -12,40 +14,32 @@ import { makeProxies } from '../broker/doors/proxies.ts'
 import type { Tls } from '../broker/doors/tls.ts'
 import { makeTls } from '../broker/doors/tls.ts'
 import type { Settings } from '../config/schema.ts'
-import { makePlainPersistence } from '../plugins/aedes-persistence/memory.ts'
 import { readCertificates } from '../plugins/certificate-files/certificate-files.ts'
-import { loadAdminToken, loadKeys } from '../plugins/keys-file/keys-file.ts'
 import { makeExposition } from '../plugins/metrics/exposition.ts'
-import type { SqliteStore } from '../plugins/store-sqlite/store.ts'
-import { openSqliteStore } from '../plugins/store-sqlite/store.ts'
 import { systemClock } from '../protocol/clock.ts'
 import { Refusal } from '../protocol/errors.ts'
 import { noGrants } from '../protocol/grants.ts'
 import { makePlainAccess } from '../services/access/plain-topics.ts'
-import { makeRoutes } from '../services/access/routes.ts'
 import { makeAccounts } from '../services/auth/accounts.ts'
 import { makePasswords } from '../services/auth/passwords.ts'
 import { makeUserSettings } from '../services/auth/settings.ts'
 import type { Tokens } from '../services/auth/tokens.ts'
 import { makeTokens } from '../services/auth/tokens.ts'
 import { rememberVerified } from '../services/auth/verified-tokens.ts'
-import type { MembershipChange } from '../services/conversations/conversations.ts'
 import { makeConversations } from '../services/conversations/conversations.ts'
-import { makeEngine } from '../services/delivery/engine.ts'
-import { makeFollow } from '../services/delivery/follow.ts'
 import type { HttpDependencies } from '../services/http/dependencies.ts'
 import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
 import { makeMetricsAccess } from '../services/http/metrics-access.ts'
 import { boundSockets } from '../services/http/sockets.ts'
-import { makeHealth } from '../services/log/health.ts'
-import { makeLog } from '../services/log/log.ts'
-import { makeReleases } from '../services/log/releases.ts'
 import type { Readings } from '../services/metrics/catalogue.ts'
 import type { Exposition } from '../services/metrics/ports.ts'
-import { makeReceipts } from '../services/receipts/receipts.ts'
 import type { Administration } from './administration-port.ts'
 import { makeBareServer } from './bare-server.ts'
+import type { Chat } from './chat.ts'
+import { makeChat } from './chat.ts'
+import { openPlatform } from './open-platform.ts'
+import type { Platform } from './platform.ts'
 import { readChat } from './readings.ts'
 import type { ListenAddress } from './server-file.ts'
 import { version } from './version.ts'
@@ -68,7 +62,6 @@ export interface RunningServer {
 /** What is closed when the server stops, in reverse order of its making. */
 type Closing = (() => Promise<void> | void)[]
 
-const healthCheckMs = 2000
 /** HTTP connections there is room for when WebSockets take all that the broker allows. */
 const requestSocketsMax = 500
 /** The same of one address. */
@@ -96,21 +89,17 @@ type Started = Omit<RunningServer, 'close'>
 
 async function start(settings: Settings, logger: PinoLogger, closing: Closing): Promise<Started> {
   let chat: Chat | undefined
-  const store = await openSqliteStore({
-    folder: settings.data,
-    clock: systemClock,
-    failed: (reason) => chat?.log.persistence.failed(reason),
+  const platform = await openPlatform(settings, {
+    logger,
+    storeFailed: (reason) => chat?.log.persistence.failed(reason),
   })
-  closing.push(() => store.close())
+  closing.push(() => platform.close())
+  const { store } = platform
   const tokens = rememberVerified(
-    makeTokens({
-      ...tokenOptions(settings),
-      keys: await loadKeys(settings.data),
-      clock: systemClock,
-    }),
+    makeTokens({ ...tokenOptions(settings), keys: await platform.loadKeys(), clock: systemClock }),
     systemClock,
   )
-  const made = makeChat(store, settings, logger)
+  const made = makeChat(platform, settings, logger)
   chat = made
   closing.push(
     () => made.health.close(),
@@ -121,7 +110,7 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
   )
   const readings: Foundation['readings'] = [() => readChat(made)]
   const metrics = makeExposition(() => Object.assign({}, ...readings.map((read) => read())))
-  const services = { store, tokens, chat: made, metrics, readings }
+  const services = { platform, tokens, chat: made, metrics, readings }
   const proxies = makeProxies({
     from: settings.proxyProtocolFrom,
     timeoutMs: settings.connectTimeoutMs,
@@ -172,7 +161,7 @@ function makeTlsDoors({ settings, logger, closing, proxies }: Foundation): Tls |
 interface Foundation {
   readonly settings: Settings
   readonly logger: PinoLogger
-  readonly store: SqliteStore
+  readonly platform: Platform
   readonly tokens: Tokens
   readonly chat: Chat
   readonly metrics: Exposition
@@ -182,82 +171,11 @@ interface Foundation {
   readonly proxies: Proxies
 }
 
-type Chat = ReturnType<typeof makeChat>
-
-/** The log, the delivery engine and what stands around them. */
-function makeChat(store: SqliteStore, settings: Settings, logger: PinoLogger) {
-  const engine = makeEngine(
-    {
-      devices: store.devices,
-      conversations: store.conversations,
-      log: store.log,
-      logger,
-      clock: systemClock,
-      watch: {
-        acknowledged: (position) => receipts.watch.acknowledged(position),
-        started: (session) => receipts.watch.started(session),
-        subscribed: (session) => receipts.watch.subscribed(session),
-        gone: (user) => receipts.watch.gone(user),
-      },
-    },
-    settings,
-  )
-  const log = makeLog(
-    { store: store.log, clock: systemClock, logger, announce: engine.announce },
-    {
-      queueMax: settings.appendQueueMax,
-      queueBytesMax: settings.appendQueueBytesMax,
-      batchMax: settings.appendBatchMax,
-      gatherMs: settings.appendGatherMs,
-      waitMs: settings.appendWaitMs,
-    },
-  )
-  const receipts = makeReceipts(
-    {
-      engine,
-      store: store.receipts,
-      conversations: store.conversations,
-      attempt: log.attempt,
-      clock: systemClock,
-      logger,
-    },
-    settings,
-  )
-  const follow = makeFollow({ membershipChanged: engine.membershipChanged, attempt: log.attempt })
-  const tell = async (change: MembershipChange) => {
-    try {
-      await follow(change)
-      await log.attempt(() => receipts.membershipChanged(change))
-    } catch (err) {
-      logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
-    }
-  }
-  const conversations = makeConversations({
-    store: store.conversations,
-    announce: (change) => void tell(change),
-    renamed: engine.renamed,
-    random: randomBytes,
-  })
-  return {
-    engine,
-    log,
-    releases: makeReleases({ store: store.log, attempt: log.attempt, logger }),
-    receipts,
-    conversations,
-    routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
-    health: makeHealth({
-      persistence: log.persistence,
-      check: () => store.check(),
-      everyMs: healthCheckMs,
-    }),
-  }
-}
-
 async function openBroker(foundation: Foundation, server: HttpServer): Promise<Broker> {
-  const { settings, logger, store, tokens, chat, readings, closing, proxies } = foundation
+  const { settings, logger, platform, tokens, chat, readings, closing, proxies } = foundation
   if (settings.anonymous) logger.warn('anonymous: whoever can reach this server may do everything')
   const existing = async (identity: Identity): Promise<Identity> => {
-    if (await store.users.userExists(identity.user)) return identity
+    if (await platform.store.users.userExists(identity.user)) return identity
     throw new Refusal('not-authorized', 'the user does not exist')
   }
   const broker = await makeBroker({
@@ -270,7 +188,7 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<B
     limits: settings,
     isTrusted: settings.anonymous,
     plainAccess: makePlainAccess(settings.openTopics),
-    plainPersistence: makePlainPersistence(plainLimitsOf(settings), logger),
+    plainPersistence: platform.plainPersistence,
     randomId: () => randomBytes(12).toString('base64url'),
   })
   closing.push(() => broker.close(settings.drainTimeoutMs))
@@ -279,22 +197,12 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<B
   return broker
 }
 
-function plainLimitsOf(settings: Settings) {
-  return {
-    messagesMax: settings.plainQueueMax,
-    bytesMax: settings.plainQueueBytesMax,
-    bytesInAllMax: settings.plainQueuesBytesMax,
-    retainedMax: settings.plainRetainedMax,
-    retainedBytesMax: settings.plainRetainedBytesMax,
-  }
-}
-
 type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>
 
 /** The HTTP server: with the API, or for WebSockets only. */
 async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
-  const { settings, metrics, closing } = foundation
-  const adminToken = settings.adminToken?.reveal() ?? (await loadAdminToken(settings.data))
+  const { settings, platform, metrics, closing } = foundation
+  const adminToken = settings.adminToken?.reveal() ?? (await platform.loadAdminToken())
   const mayReadMetrics = makeMetricsAccess(settings.metricsAccess, adminToken)
   const door = settings.roles.includes('api')
     ? makeApi(foundation, { adminToken, mayReadMetrics })
@@ -313,13 +221,14 @@ function makeApi(
   foundation: Foundation,
   access: Pick<HttpDependencies, 'adminToken' | 'mayReadMetrics'>,
 ): HttpApi {
-  const { settings, logger, store, tokens, chat, metrics } = foundation
+  const { settings, logger, platform, tokens, chat, metrics } = foundation
+  const { users } = platform.store
   return makeHttp({
-    accounts: makeAccounts({ users: store.users, tokens, passwords: makePasswords() }),
+    accounts: makeAccounts({ users, tokens, passwords: makePasswords() }),
     tokens,
     conversations: chat.conversations,
     receipts: chat.receipts,
-    settings: makeUserSettings({ users: store.users, hides: chat.receipts.hides }),
+    settings: makeUserSettings({ users, hides: chat.receipts.hides }),
     readLog: chat.log.read,
     health: () => {
       const reasons = chat.health.reasons()
@@ -338,12 +247,13 @@ function makeApi(
 /** Opens the data folder of a stopped server for administration. Rejects with `FolderInUse` when a
  * process has it open. */
 export async function openLocalAdministration(settings: Settings): Promise<Administration> {
-  const store = await openSqliteStore({ folder: settings.data, clock: systemClock })
-  const tokens = makeTokens({
-    ...tokenOptions(settings),
-    keys: await loadKeys(settings.data),
-    clock: systemClock,
+  const platform = await openPlatform(settings, {
+    logger: pino({ level: 'silent' }),
+    storeFailed() {},
   })
+  const { store } = platform
+  const keys = await platform.loadKeys()
+  const tokens = makeTokens({ ...tokenOptions(settings), keys, clock: systemClock })
   const accounts = makeAccounts({ users: store.users, tokens, passwords: makePasswords() })
   const conversations = makeConversations({
     store: store.conversations,
@@ -356,7 +266,7 @@ export async function openLocalAdministration(settings: Settings): Promise<Admin
     issueToken: (user, ttlSeconds, topics) => accounts.tokenFor(user, ttlSeconds, topics),
     addGroup: async (request) =>
       void (await conversations.createGroup({ by: undefined, ...request })),
-    close: () => store.close(),
+    close: () => platform.close(),
   }
 }
 

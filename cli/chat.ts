@@ -1,0 +1,90 @@
+// The log, the delivery engine, receipts and conversations, connected to each other over the ports
+// of a platform. It knows no plugin.
+
+import { randomBytes } from 'node:crypto'
+import type { Settings } from '../config/schema.ts'
+import { systemClock } from '../protocol/clock.ts'
+import type { Logger } from '../protocol/logger.ts'
+import { makeRoutes } from '../services/access/routes.ts'
+import type { MembershipChange } from '../services/conversations/conversations.ts'
+import { makeConversations } from '../services/conversations/conversations.ts'
+import { makeEngine } from '../services/delivery/engine.ts'
+import { makeFollow } from '../services/delivery/follow.ts'
+import { makeHealth } from '../services/log/health.ts'
+import { makeLog } from '../services/log/log.ts'
+import { makeReleases } from '../services/log/releases.ts'
+import { makeReceipts } from '../services/receipts/receipts.ts'
+import type { Platform } from './platform.ts'
+
+const healthCheckMs = 2000
+
+export type Chat = ReturnType<typeof makeChat>
+
+/** The log, the delivery engine and what stands around them. */
+export function makeChat({ store }: Pick<Platform, 'store'>, settings: Settings, logger: Logger) {
+  const engine = makeEngine(
+    {
+      devices: store.devices,
+      conversations: store.conversations,
+      log: store.log,
+      logger,
+      clock: systemClock,
+      watch: {
+        acknowledged: (position) => receipts.watch.acknowledged(position),
+        started: (session) => receipts.watch.started(session),
+        subscribed: (session) => receipts.watch.subscribed(session),
+        gone: (user) => receipts.watch.gone(user),
+      },
+    },
+    settings,
+  )
+  const log = makeLog(
+    { store: store.log, clock: systemClock, logger, announce: engine.announce },
+    {
+      queueMax: settings.appendQueueMax,
+      queueBytesMax: settings.appendQueueBytesMax,
+      batchMax: settings.appendBatchMax,
+      gatherMs: settings.appendGatherMs,
+      waitMs: settings.appendWaitMs,
+    },
+  )
+  const receipts = makeReceipts(
+    {
+      engine,
+      store: store.receipts,
+      conversations: store.conversations,
+      attempt: log.attempt,
+      clock: systemClock,
+      logger,
+    },
+    settings,
+  )
+  const follow = makeFollow({ membershipChanged: engine.membershipChanged, attempt: log.attempt })
+  const tell = async (change: MembershipChange) => {
+    try {
+      await follow(change)
+      await log.attempt(() => receipts.membershipChanged(change))
+    } catch (err) {
+      logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
+    }
+  }
+  const conversations = makeConversations({
+    store: store.conversations,
+    announce: (change) => void tell(change),
+    renamed: engine.renamed,
+    random: randomBytes,
+  })
+  return {
+    engine,
+    log,
+    releases: makeReleases({ store: store.log, attempt: log.attempt, logger }),
+    receipts,
+    conversations,
+    routes: makeRoutes({ engine, conversations, attempt: log.attempt }),
+    health: makeHealth({
+      persistence: log.persistence,
+      check: () => store.check(),
+      everyMs: healthCheckMs,
+    }),
+  }
+}

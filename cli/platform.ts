@@ -1,0 +1,53 @@
+// What a server stands on: either one process with SQLite, or a member of a cluster on MongoDB and
+// Redis. The same ports, so that nothing above knows which.
+
+import type { PlainPersistence } from '../broker/plain/ports.ts'
+import type { Settings } from '../config/schema.ts'
+import type { Logger } from '../protocol/logger.ts'
+import type { SigningKey, UserStore } from '../services/auth/ports.ts'
+import type { ConversationStore } from '../services/conversations/ports.ts'
+import type { DeviceStore } from '../services/delivery/ports.ts'
+import type { LogStore } from '../services/log/ports.ts'
+import type { ReceiptStore } from '../services/receipts/ports.ts'
+
+/** The ports of a store. */
+export interface Store {
+  readonly log: LogStore
+  readonly conversations: ConversationStore
+  readonly devices: DeviceStore
+  readonly users: UserStore
+  readonly receipts: ReceiptStore
+  /** Proves that an append can be committed now; rejects with `StoreFailure` when it cannot. */
+  check(): Promise<void>
+  /** Resolves with the reason if the store breaks for good: the process must end. */
+  readonly broken: Promise<Error>
+}
+
+export interface Platform {
+  readonly store: Store
+  /** What aedes keeps between connections. */
+  readonly plainPersistence: PlainPersistence
+  /** The keys that tokens are signed with; made when there are none. */
+  loadKeys(): Promise<readonly SigningKey[]>
+  /** The administrator's token where the settings have none; made when there is none. */
+  loadAdminToken(): Promise<string>
+  /** Waits for what was asked for, and frees everything. */
+  close(): Promise<void>
+}
+
+export interface PlatformParts {
+  readonly logger: Logger
+  /** Told of every write that fails in a way that may pass. */
+  readonly storeFailed: (reason: string) => void
+}
+
+/** How much of plain topics is kept. */
+export function plainLimitsOf(settings: Settings) {
+  return {
+    messagesMax: settings.plainQueueMax,
+    bytesMax: settings.plainQueueBytesMax,
+    bytesInAllMax: settings.plainQueuesBytesMax,
+    retainedMax: settings.plainRetainedMax,
+    retainedBytesMax: settings.plainRetainedBytesMax,
+  }
+}
