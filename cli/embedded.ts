@@ -1,5 +1,5 @@
-// One process and nothing else: SQLite, keys and the administrator's token in the data folder, plain
-// topics in memory.
+// One process and nothing else: SQLite, the keys and the token of the administrator in the data
+// folder, plain topics in memory.
 
 import type { Settings } from '../config/schema.ts'
 import { makePlainPersistence } from '../plugins/aedes-persistence/memory.ts'

@@ -11,7 +11,7 @@ import type { LogStore } from '../services/log/ports.ts'
 import type { ReceiptStore } from '../services/receipts/ports.ts'
 
 /** The ports of a store. */
-export interface Store {
+interface Store {
   readonly log: LogStore
   readonly conversations: ConversationStore
   readonly devices: DeviceStore
