@@ -21,6 +21,7 @@ export async function openEmbedded(settings: Settings, parts: PlatformParts): Pr
     plainPersistence: makePlainPersistence(plainLimitsOf(settings), parts.logger),
     loadKeys: () => loadKeys(settings.data),
     loadAdminToken: () => loadAdminToken(settings.data),
+    degraded: () => [],
     close: () => store.close(),
   }
 }

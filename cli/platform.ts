@@ -31,6 +31,8 @@ export interface Platform {
   loadKeys(): Promise<readonly SigningKey[]>
   /** The administrator's token where the settings have none; made when there is none. */
   loadAdminToken(): Promise<string>
+  /** What is away that can be done without; nothing, as a rule. */
+  degraded(): readonly string[]
   /** Waits for what was asked for, and frees everything. */
   close(): Promise<void>
 }

@@ -27,7 +27,7 @@ import type { Tokens } from '../services/auth/tokens.ts'
 import { makeTokens } from '../services/auth/tokens.ts'
 import { rememberVerified } from '../services/auth/verified-tokens.ts'
 import { makeConversations } from '../services/conversations/conversations.ts'
-import type { HttpDependencies } from '../services/http/dependencies.ts'
+import type { Health, HttpDependencies } from '../services/http/dependencies.ts'
 import type { HttpApi } from '../services/http/http.ts'
 import { makeHttp } from '../services/http/http.ts'
 import { makeMetricsAccess } from '../services/http/metrics-access.ts'
@@ -197,6 +197,13 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<B
   return broker
 }
 
+function healthOf({ platform, chat }: Foundation): () => Health {
+  return () => {
+    const reasons = chat.health.reasons()
+    return { ready: reasons.length === 0, reasons, degraded: platform.degraded() }
+  }
+}
+
 type HttpDoor = Pick<HttpApi, 'server' | 'listen' | 'close'>
 
 /** The HTTP server: with the API, or for WebSockets only. */
@@ -206,7 +213,7 @@ async function makeHttpDoor(foundation: Foundation): Promise<HttpDoor> {
   const mayReadMetrics = makeMetricsAccess(settings.metricsAccess, adminToken)
   const door = settings.roles.includes('api')
     ? makeApi(foundation, { adminToken, mayReadMetrics })
-    : makeBareServer({ metrics, mayReadMetrics })
+    : makeBareServer({ metrics, mayReadMetrics, health: healthOf(foundation), version })
   boundSockets(door.server, {
     socketsMax: settings.connectionsMax + requestSocketsMax,
     connectTimeoutMs: settings.connectTimeoutMs,
@@ -230,10 +237,7 @@ function makeApi(
     receipts: chat.receipts,
     settings: makeUserSettings({ users, hides: chat.receipts.hides }),
     readLog: chat.log.read,
-    health: () => {
-      const reasons = chat.health.reasons()
-      return { ready: reasons.length === 0, reasons }
-    },
+    health: healthOf(foundation),
     ...access,
     metrics,
     issuerInfo: { issuer: settings.issuer, audience: settings.audience },

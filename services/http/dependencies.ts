@@ -20,9 +20,12 @@ import type { Guards } from './guards.ts'
 import type { MayReadMetrics } from './metrics-access.ts'
 
 /** Whether the server can do its work now, and if not, why; shown to whoever asks `/readyz`. */
-interface Health {
+export interface Health {
   readonly ready: boolean
+  /** Why it is not ready. */
   readonly reasons: readonly string[]
+  /** What is away while everything that was promised still works, only slower. */
+  readonly degraded?: readonly string[]
 }
 
 export interface HttpDependencies {

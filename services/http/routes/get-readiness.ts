@@ -10,18 +10,26 @@ export function getReadiness(app: HttpInstance, { health }: Pick<RouteParts, 'he
     schema: {
       operationId: 'getReadiness',
       summary: 'Is it ready?',
-      description: 'When it is not, the problem document lists the `reasons`.',
+      description:
+        'When it is not, the problem document lists the `reasons`. It is `degraded` when something ' +
+        'is away that it can do without: answers are slower, and nothing is lost.',
       tags: ['operation'],
       response: {
         200: Type.Object(
-          { status: Type.Literal('ready') },
+          {
+            status: Type.Enum(['ready', 'degraded']),
+            reasons: Type.Optional(Type.Array(Type.String(), { description: 'What is away.' })),
+          },
           { description: 'It is.', examples: [{ status: 'ready' }] },
         ),
         ...problems(),
       },
     },
     handler: async (_request, reply) => {
-      const { ready, reasons } = health()
+      const { ready, reasons, degraded = [] } = health()
+      if (ready && degraded.length > 0) {
+        return reply.code(200).send({ status: 'degraded', reasons: [...degraded] })
+      }
       if (ready) return reply.code(200).send({ status: 'ready' })
       return sendProblem(reply, { ...problemOf('store-unavailable', 'Not ready.'), reasons })
     },

@@ -324,6 +324,14 @@ t.test('GET /readyz turns red with the reasons, and green again', async (t) => {
   t.equal((await ask('GET', '/readyz')).status, 200)
 })
 
+t.test('GET /readyz says what is away that can be done without, and stays green', async (t) => {
+  const health = () => ({ ready: true, reasons: [], degraded: ['redis'] })
+  const { ask } = await startApi(t, { health })
+  const answer = await ask('GET', '/readyz')
+  t.equal(answer.status, 200)
+  t.strictSame(answer.body, { status: 'degraded', reasons: ['redis'] })
+})
+
 t.test('GET /.well-known/jwks.json gives the public keys and nothing secret', async (t) => {
   const { ask, tokens } = await startApi(t)
   const answer = await ask('GET', '/.well-known/jwks.json')
