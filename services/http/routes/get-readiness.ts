@@ -11,8 +11,8 @@ export function getReadiness(app: HttpInstance, { health }: Pick<RouteParts, 'he
       operationId: 'getReadiness',
       summary: 'Is it ready?',
       description:
-        'When it is not, the problem document lists the `reasons`. It is `degraded` when something ' +
-        'is away that it can do without: answers are slower, and nothing is lost.',
+        'When it is not, the problem document lists the `reasons`. It is `degraded` when ' +
+        'something is away that it can do without: answers are slower, and nothing is lost.',
       tags: ['operation'],
       response: {
         200: Type.Object(
