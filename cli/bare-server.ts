@@ -17,8 +17,8 @@ interface BareServerParts {
   readonly version: string
 }
 
-/** Answers 404 to every request but for /metrics, /healthz and /readyz; upgrades are for who listens
- * to them. */
+/** Answers 404 to every request but for /metrics, /healthz and /readyz; upgrades are for who
+ * listens to them. */
 export function makeBareServer(
   parts: BareServerParts,
 ): Pick<HttpApi, 'server' | 'listen' | 'close'> {

@@ -1,5 +1,5 @@
-// The composition root: opens the platform and connects services, doors and broker to each other. Only
-// it, and the platforms (embedded.ts, cluster.ts), pick plugins.
+// The composition root: opens the platform and connects services, doors and broker to each other.
+// Only it, and the platforms (embedded.ts, cluster.ts), pick plugins.
 
 import { randomBytes } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'

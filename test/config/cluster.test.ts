@@ -1,4 +1,5 @@
-// The settings of a cluster: what belongs together, and that URLs, which hold passwords, are hidden.
+// The settings of a cluster: what belongs together, and that URLs, which hold passwords, are
+// hidden.
 
 import t from 'tap'
 import { isClustered } from '../../config/cluster.ts'
