@@ -2,13 +2,14 @@
 
 import { fileURLToPath } from 'node:url'
 import type { Contender } from './contender.ts'
+import { startRedis } from './engines.ts'
 import { type Child, findProgram, freePort, isListening, startProgram } from './processes.ts'
 
 const program = fileURLToPath(new URL('./aedes-server.js', import.meta.url))
 
-async function startAedes(redisPort?: number): Promise<{ child: Child; address: string }> {
+async function startAedes(redisPort?: string): Promise<{ child: Child; address: string }> {
   const port = await freePort()
-  const words = [program, String(port), ...(redisPort === undefined ? [] : [String(redisPort)])]
+  const words = [program, String(port), ...(redisPort === undefined ? [] : [redisPort])]
   const child = startProgram(process.execPath, words)
   await child.until(() => isListening(port))
   return { child, address: `127.0.0.1:${port}` }
@@ -37,14 +38,9 @@ export const aedesWithRedis: Contender = {
   groupFilter: 'g/g{i}/msg',
   missing: () => (findProgram('redis-server') === undefined ? 'it has no redis-server' : undefined),
   async start(_population, folder) {
-    const port = await freePort()
-    const redis = startProgram(findProgram('redis-server') as string, [
-      ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
-      ...['--save', '', '--appendonly', 'no'],
-    ])
+    const redis = await startRedis(folder, false)
     try {
-      await redis.until(() => isListening(port))
-      const { child, address } = await startAedes(port)
+      const { child, address } = await startAedes(new URL(redis.url).port)
       return {
         address,
         parts: [

@@ -25,12 +25,16 @@ export interface Child {
 
 /** Starts a program, with as many open files as it may have; what it writes to standard error is
  * shown when it fails to start, or dies. */
-export function startProgram(command: string, words: readonly string[]): Child {
+export function startProgram(
+  command: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Child {
   const script = 'ulimit -n "$(ulimit -Hn)"; exec "$@"'
   // A clean environment: settings of whoever runs the benchmark are none of the contender's.
   const child = spawn('/bin/sh', ['-c', script, 'sh', command, ...words], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ...environment },
   })
   let complaints = ''
   child.stderr.setEncoding('utf8')
