@@ -22,6 +22,7 @@ import { packetType, writeDisconnect, writePublish } from './edge/packets.ts'
 import type { Properties } from './edge/properties.ts'
 import type { Level } from './edge/reader.ts'
 import type { Flow } from './flow.ts'
+import { PublishLine } from './pending-publish.ts'
 import type { PlainClient } from './plain/client.ts'
 import type { PublishRecords } from './retransmissions.ts'
 import type { Terms } from './terms.ts'
@@ -89,6 +90,8 @@ export class Connection implements Link {
   silenceMsMax = 0
   /** Publishes that wait for their commit. */
   inFlight = 0
+  /** The publishes among them, in their order. */
+  readonly publishes = new PublishLine()
   /** A publish of this connection was given up: none that came after it may be stored, because the
    * client will send them all again, in order. */
   hasFailed = false

@@ -3,7 +3,7 @@
 
 import type { ErrorCode } from '../protocol/errors.ts'
 import type { ReasonCode } from '../protocol/reasons.ts'
-import type { AppendResult } from '../services/log/log.ts'
+import type { AppendResult } from '../services/log/ports.ts'
 import { Histogram } from '../services/metrics/histogram.ts'
 import type { Refused } from './doors/admission.ts'
 

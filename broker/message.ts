@@ -9,78 +9,18 @@ import type { PublishTopic } from '../protocol/topics.ts'
 import type { Route } from '../services/access/routes.ts'
 import type { Member } from '../services/delivery/room.ts'
 import type { Session } from '../services/delivery/session.ts'
-import type { AppendRequest, AppendResult } from '../services/log/log.ts'
-import type { DevicePacket } from '../services/log/ports.ts'
-import type { Head } from './answer.ts'
-import { acknowledge, refuse } from './answer.ts'
-import { handleRepeat, isRecorded, recordPublish, settleRecord } from './at-least-once.ts'
+import { refuse } from './answer.ts'
+import { handleRepeat, isRecorded, recordPublish } from './at-least-once.ts'
 import type { Connection } from './connection.ts'
 import type { PublishPacket } from './edge/packets.ts'
 import { noProperties } from './edge/properties.ts'
 import { isTaken } from './exactly-once.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { membersOf, weightOf } from './message-properties.ts'
+import { PendingPublish } from './pending-publish.ts'
 
 /** Topics whose route is remembered for one connection. */
 const routesMax = 256
-/** One message of so many is timed. */
-const timedEvery = 16
-
-/** A publish on its way through the log. */
-class PendingPublish implements AppendRequest {
-  readonly conversation: string
-  readonly from: string
-  readonly body: MessageBody
-  readonly packet: DevicePacket | undefined
-  readonly #connection: Connection
-  readonly #head: Head
-  readonly #record: number
-  /** When it was made; of one message in many, because the clock costs 0.06 µs each time. */
-  readonly #timedFrom: number | undefined
-
-  constructor(
-    connection: Connection,
-    head: Head & { readonly record: number },
-    message: Pick<AppendRequest, 'conversation' | 'from' | 'body' | 'packet'>,
-  ) {
-    this.#connection = connection
-    this.#head = head
-    this.#record = head.record
-    const { counts, clock } = connection.context
-    this.#timedFrom = counts.chatReceived % timedEvery === 1 ? clock() : undefined
-    this.conversation = message.conversation
-    this.from = message.from
-    this.body = message.body
-    this.packet = message.packet
-  }
-
-  isAbandoned(): boolean {
-    return this.#connection.hasFailed
-  }
-
-  settled(result: AppendResult): void {
-    const connection = this.#connection
-    const { counts, clock } = connection.context
-    const isStored = result.kind !== 'failed'
-    counts.appends[result.kind]++
-    if (isStored && connection.level === 5) this.#hide(result.seq)
-    if (isStored) acknowledge(connection, this.#head)
-    else connection.fail('the message could not be stored')
-    if (isStored && this.#timedFrom !== undefined) {
-      counts.publishMs.observe(Math.max(0, clock() - this.#timedFrom))
-    }
-    settleRecord(connection, this.#record, isStored)
-    connection.settledOne()
-  }
-
-  /** Its session may want none of its own. */
-  #hide(seq: number): void {
-    const { session, context } = this.#connection
-    const room = context.engine.room(this.conversation)
-    if (room !== undefined) session?.published(room, seq)
-  }
-}
-
 interface Message {
   readonly head: PublishPacket
   readonly session: Session
@@ -89,6 +29,8 @@ interface Message {
   readonly isKept: boolean
   /** 0 for what is not recognised by it. */
   readonly fingerprint: number
+  /** The connection has published nothing to this topic before. */
+  readonly isFirst?: boolean
 }
 
 /** The membership behind a topic this connection has published messages to. */
@@ -179,12 +121,12 @@ function follow(connection: Connection, message: Message, route: Route): void {
   const { routes } = connection
   if (routes.size >= routesMax) routes.clear()
   routes.set(message.head.topic, route.member)
-  append(connection, message, route.member)
+  append(connection, { ...message, isFirst: true }, route.member)
 }
 
 function append(connection: Connection, publish: Message, member: Member): void {
   const { log, limits } = connection.context
-  const { head, session, body, fingerprint } = publish
+  const { head, session, body, fingerprint, isFirst = false } = publish
   const { qos, packetId, dup } = head
   if (connection.hasFailed) return
   if (qos === 2) connection.receivedQos2.set(packetId, 'storing')
@@ -194,7 +136,10 @@ function append(connection: Connection, publish: Message, member: Member): void 
   const record = recordPublish(connection, publish)
   connection.inFlight++
   const { id: conversation } = member.room.conversation
-  const message = { conversation, from: session.user, body, packet }
-  log.append(new PendingPublish(connection, { qos, packetId, record }, message))
+  const mayBeStored = dup || isFirst
+  const message = { conversation, from: session.user, body, packet, mayBeStored }
+  const pending = new PendingPublish(connection, { qos, packetId, record }, message)
+  connection.publishes.join(pending)
+  log.append(pending)
   if (connection.inFlight >= limits.publishesInFlightMax) connection.hold('inFlight')
 }

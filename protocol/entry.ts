@@ -24,10 +24,22 @@ export interface NewEntry {
   readonly body: MessageBody
 }
 
-/** An entry of the log. Its position and identity never change. */
+/** An entry of the log. Its position and identity never change. In a cluster some positions hold a
+ * void, which is nobody's: `isVoid`. */
 export interface Entry extends NewEntry {
   /** Position in the conversation: 1, 2, 3, … without holes. */
   readonly seq: number
   /** When it was stored, ms since the epoch. */
   readonly at: number
+}
+
+/** Whether a position was given up: it is delivered to nobody, and shown to nobody. */
+export function isVoid({ from }: Pick<Entry, 'from'>): boolean {
+  return from === ''
+}
+
+/** The void of a position. */
+export function voidEntry(conversation: string, seq: number, at: number): Entry {
+  const body = { kind: 'void', messageId: undefined, fields: '' }
+  return { conversation, seq, at, from: '', body }
 }

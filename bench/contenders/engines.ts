@@ -16,8 +16,8 @@ export function findMongod(): string | undefined {
   return process.env.MONGOD_BIN ?? findProgram('mongod')
 }
 
-/** Starts redis-server in a folder. It keeps nothing, or, with `isDurable`, an append-only file that
- * is synchronised every second. */
+/** Starts redis-server in a folder. It keeps nothing, or, with `isDurable`, an append-only file
+ * that is synchronised every second. */
 export async function startRedis(folder: string, isDurable: boolean): Promise<Engine> {
   const port = await freePort()
   mkdirSync(folder, { recursive: true })

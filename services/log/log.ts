@@ -10,10 +10,8 @@ import { Histogram } from '../metrics/histogram.ts'
 import { makeGathering } from './gathering.ts'
 import type { Persistence } from './persistence.ts'
 import { graceMs, makePersistence } from './persistence.ts'
-import type { AppendOutcome, LogStore, NewMessage } from './ports.ts'
-
-/** What became of a publish. `failed`: nothing was acknowledged and the sender must send again. */
-export type AppendResult = AppendOutcome | { readonly kind: 'failed' }
+import type { AppendOutcome, AppendResult, LogStore, NewMessage } from './ports.ts'
+import { makeRoomWaiters } from './room-waiters.ts'
 
 /** A publish waiting for its commit. An object rather than a promise or a closure, because one is
  * made for every message. */
@@ -38,7 +36,7 @@ export interface LogOptions {
   readonly waitMs: number
 }
 
-interface LogParts {
+export interface LogParts {
   readonly store: LogStore
   readonly clock: Clock
   readonly logger: Logger
@@ -87,11 +85,11 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
   let queuedAt: number[] = []
   let queuedBytes = 0
   let running = false
-  const waitingForRoom = new Set<() => void>()
   const waitingForDrain: (() => void)[] = []
 
   const hasRoom = (): boolean =>
     queue.length < options.queueMax && queuedBytes < options.queueBytesMax
+  const { onRoom, wake } = makeRoomWaiters(hasRoom)
 
   const takeBatch = (): Batch => {
     const taken = queue.slice(0, options.batchMax)
@@ -140,14 +138,6 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
     for (const done of waitingForDrain.splice(0)) done()
   }
 
-  const wake = () => {
-    for (const callback of waitingForRoom) {
-      if (!hasRoom()) return
-      waitingForRoom.delete(callback)
-      callback()
-    }
-  }
-
   return {
     append(request) {
       queue.push(request)
@@ -158,10 +148,7 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
       setImmediate(run)
     },
     hasRoom,
-    onRoom(callback) {
-      if (hasRoom()) callback()
-      else waitingForRoom.add(callback)
-    },
+    onRoom,
     read: (conversation, range) => store.read(conversation, range),
     attempt: (work) => persistence.attempt(work, clock() + options.waitMs),
     persistence,
@@ -176,10 +163,7 @@ export function makeLog(parts: LogParts, options: LogOptions): Log {
 /** Commits a batch, answers each request and announces what was stored. */
 function makeSettler(parts: LogParts, persistence: Persistence) {
   const { store, clock, logger, announce } = parts
-  const meters: LogMeters = {
-    batchMessages: new Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]),
-    commitMs: new Histogram([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 30_000]),
-  }
+  const meters = makeLogMeters()
 
   /** The outcomes; undefined when the store did not work in time. Waits for the answer even when
    * the batch was abandoned: the next one must not overtake it, and what was stored is
@@ -265,7 +249,14 @@ class Batch {
   }
 }
 
+export function makeLogMeters(): LogMeters {
+  return {
+    batchMessages: new Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]),
+    commitMs: new Histogram([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 30_000]),
+  }
+}
+
 /** What a waiting request costs: its content and, roughly, the objects around it. */
-function weight(request: NewEntry): number {
+export function weight(request: NewEntry): number {
   return Buffer.byteLength(request.body.fields) + 200
 }

@@ -17,6 +17,8 @@ export interface DevicePacket {
 /** A message to store; `packet` only for those of QoS 2 from durable devices. */
 export interface NewMessage extends NewEntry {
   readonly packet?: DevicePacket | undefined
+  /** It may have been stored before, by another process: its sender says so, or has just come. */
+  readonly mayBeStored?: boolean | undefined
 }
 
 /** A packet id that its device has released: it is free for another message. */
@@ -34,6 +36,9 @@ export interface AppendOutcome {
   readonly at: number
 }
 
+/** What became of a publish. `failed`: nothing was acknowledged and the sender must send again. */
+export type AppendResult = AppendOutcome | { readonly kind: 'failed' }
+
 /** Which part of a conversation to read: entries with `after < seq < before`, oldest first, or
  * newest first when `newestFirst`. */
 export interface ReadRange {
@@ -48,9 +53,9 @@ export interface ReadRange {
 }
 
 export interface LogStore {
-  /** Stores the entries in their order, all or none, at the next positions of their conversations,
-   * and resolves when they are durable. Idempotent by (conversation, from, messageId), also within
-   * the batch. `at` is the time given to new entries. Rejects with `StoreFailure` when the store
+  /** In one process: stores the entries in their order, all or none, at the next positions of
+   * their conversations, and resolves when they are durable. Idempotent by (conversation, from,
+   * messageId), also within the batch. `at` is the time given to new entries. Rejects with `StoreFailure` when the store
    * cannot commit now; then nothing was stored. Conversations must exist.
    *
    * A message that came with a `packet` takes the packet id in the same transaction, until
@@ -58,7 +63,11 @@ export interface LogStore {
    * is told by DUP or by its content, because there are clients that send again without DUP
    * (MQTT.js 5), and clients that lost their state and begin again with ids they never released:
    * theirs is a new message, and takes the id over. With a device that is not stored there is
-   * nothing to take. */
+   * nothing to take.
+   *
+   * In a cluster (`positions/`) the promise is for each entry and not for the batch: those of one
+   * conversation are stored in their order, up to one that failed. Between entries there may be
+   * voids. */
   append(batch: readonly NewMessage[], at: number): Promise<readonly AppendOutcome[]>
   /** Frees packet ids, and resolves when that is durable. Those that are not taken are passed
    * over. */

@@ -1,3 +1,5 @@
+// The addresses of Redis: what a URL names, and which are refused.
+
 import t from 'tap'
 import { parseRedisUrl } from '../../../plugins/redis/address.ts'
 import { OperatorFault } from '../../../protocol/failure.ts'

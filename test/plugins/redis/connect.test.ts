@@ -1,3 +1,5 @@
+// Connections to a real Redis: one server, Sentinels; Redis Cluster is refused.
+
 import type { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import t from 'tap'

@@ -4,8 +4,8 @@
 import type { NewEntry } from '../../../../protocol/entry.ts'
 import { StoreFailure } from '../../../../protocol/failure.ts'
 import type { Logger } from '../../../../protocol/logger.ts'
-import type { AppendRequest, AppendResult } from '../../../../services/log/log.ts'
-import type { AppendOutcome, LogStore } from '../../../../services/log/ports.ts'
+import type { AppendRequest } from '../../../../services/log/log.ts'
+import type { AppendOutcome, AppendResult, LogStore } from '../../../../services/log/ports.ts'
 
 export interface ScriptedStore extends LogStore {
   /** The texts of each batch that was asked for, in order. */
