@@ -2,6 +2,8 @@
 // reason to skip by where one is not. `.ci/run` installs them all, and there a skip is a failure.
 
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { isExecutable } from '../../cli/greeting.ts'
 
@@ -15,8 +17,18 @@ const debianPackages = {
   openssl: 'openssl',
 } as const
 
+/** Programs that Debian does not have: the variable that can name one, and where below the cache
+ * folder `.ci/run` puts it. */
+const cachedPrograms = {
+  mongod: { variable: 'MONGOD_BIN', find: findMongod },
+  'toxiproxy-server': {
+    variable: 'TOXIPROXY_BIN',
+    find: (cache: string) => [join(cache, 'bin/server')],
+  },
+} as const
+
 /** A program that tests may need; `paho` is a python3 that can import paho.mqtt. */
-export type ProgramName = keyof typeof debianPackages | 'paho'
+export type ProgramName = keyof typeof debianPackages | keyof typeof cachedPrograms | 'paho'
 
 /** `command` is the path to start; without it `skip` says what to install. */
 export type Program =
@@ -26,6 +38,7 @@ export type Program =
 /** Finds a program. Pass `skip` to a test: `t.test('…', { skip: program.skip }, …)`. */
 export function requireProgram(name: ProgramName): Program {
   if (name === 'paho') return findPaho()
+  if (name === 'mongod' || name === 'toxiproxy-server') return findCached(name)
   const command = candidates(name).find(isExecutable)
   if (command !== undefined) return { command, skip: false }
   return { command: undefined, skip: `needs ${name} (apt-get install ${debianPackages[name]})` }
@@ -38,6 +51,26 @@ export function skipWithout(...names: readonly ProgramName[]): string | false {
     if (skip !== false) return skip
   }
   return false
+}
+
+function findCached(name: keyof typeof cachedPrograms): Program {
+  const { variable, find } = cachedPrograms[name]
+  const named = process.env[variable]
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'parley-ci')
+  const command = (named ? [named] : [...find(cache), ...candidates(name)]).find(isExecutable)
+  if (command !== undefined) return { command, skip: false }
+  return { command: undefined, skip: `needs ${name} (.ci/run gets one, or set ${variable})` }
+}
+
+/** In a virtual environment of python: its folder is named by python's version. */
+function findMongod(cache: string): readonly string[] {
+  const libraries = join(cache, 'mongod/lib')
+  try {
+    const below = 'site-packages/fiftyone/db/bin/mongod'
+    return readdirSync(libraries).map((python) => join(libraries, python, below))
+  } catch {
+    return []
+  }
 }
 
 /** PARLEY_PYTHON, or else the first python3 of PATH that has paho: a version manager's python often
