@@ -2,7 +2,7 @@
 // into a run that is sound without it.
 
 import t from 'tap'
-import { checkRun, type DeviceStream, type Run, type SeenEntry } from './checker.ts'
+import { checkRun, countVoids, type DeviceStream, type Run, type SeenEntry } from './checker.ts'
 
 const conversations = ['g:team', 'd:pair']
 const perConversation = 6
@@ -81,6 +81,43 @@ t.test('what was sent and never acknowledged may be missing', async (t) => {
     it.from === 'alice' ? { ...it, messages: [...it.messages, lost] } : it,
   )
   t.same(checkRun({ ...run, publications }), [])
+})
+
+/** The run with a position that nobody shows. */
+function withVoid(): Run {
+  const run = soundRun()
+  const isThere = (it: SeenEntry) => it.conversation !== 'g:team' || it.seq !== 3
+  return {
+    mayHaveVoids: true,
+    publications: run.publications.map((it) => ({
+      ...it,
+      messages: it.messages.filter(
+        ({ id, conversation }) => id !== 'a3' || conversation !== 'g:team',
+      ),
+    })),
+    devices: run.devices.map((it) =>
+      device(it.device, ...it.connections.map((connection) => connection.filter(isThere))),
+    ),
+    histories: run.histories.map((it) => ({ ...it, entries: it.entries.filter(isThere) })),
+  }
+}
+
+t.test('a position that nobody shows is fine where there may be voids', async (t) => {
+  t.same(checkRun(withVoid()), [])
+  t.equal(countVoids(withVoid()), 1)
+  t.not(checkRun({ ...withVoid(), mayHaveVoids: false }).length, 0)
+})
+
+/** One device comes back, and gets from position 4 of g:team on again. */
+function withReturn(flushed: number): Run {
+  const run = soundRun()
+  const back = device('bob/tablet', everything(), log('g:team').slice(3))
+  const known = { ...back, flushed: [new Map(), new Map([['g:team', flushed]])] }
+  return { ...run, devices: [...run.devices.slice(0, 2), known] }
+}
+
+t.test('what was not flushed may come again', async (t) => {
+  t.same(checkRun(withReturn(3)), [])
 })
 
 const team = (seq: number, change: Partial<SeenEntry> = {}) => entry('g:team', seq, change)
@@ -172,6 +209,41 @@ const faults: readonly { readonly what: string; readonly run: Run; readonly foun
       histories: [{ conversation: 'g:team', entries: log('g:team').slice(0, 5) }],
     },
     found: /history lacks seq 6 of g:team/,
+  },
+  {
+    what: 'what comes again though its acknowledgement was flushed',
+    run: withReturn(4),
+    found: /bob\/tablet, connection 2, g:team: repeated: seq 4, acknowledged up to 4/,
+  },
+  {
+    what: 'an entry dropped from one stream of a run that may have voids',
+    run: { ...withDevice('bob/phone', replaced(3)), mayHaveVoids: true },
+    found: /bob\/phone, connection 1, g:team: gap: seq 4 after 2/,
+  },
+  {
+    what: 'an entry missing from history of a run that may have voids',
+    run: {
+      ...soundRun(),
+      mayHaveVoids: true,
+      histories: [{ conversation: 'g:team', entries: log('g:team').filter((it) => it.seq !== 3) }],
+    },
+    found: /history of g:team: seq 4 where 3 belongs/,
+  },
+  {
+    what: 'an acknowledged message at a void',
+    run: { ...withVoid(), publications: soundRun().publications },
+    found: /a3 of alice was acknowledged and is not in g:team/,
+  },
+  {
+    what: 'two positions swapped in history',
+    run: {
+      ...soundRun(),
+      mayHaveVoids: true,
+      histories: [
+        { conversation: 'g:team', entries: [team(2), team(1), ...log('g:team').slice(2)] },
+      ],
+    },
+    found: /history of g:team: seq 1 where 3 belongs/,
   },
   {
     what: 'a hole in history',

@@ -32,6 +32,9 @@ export interface DeviceStream {
   /** The conversations its user is a member of. */
   readonly conversations: readonly string[]
   readonly connections: readonly (readonly SeenEntry[])[]
+  /** For each connection, the positions by conversation up to which the device's acknowledgements
+   * were in the store when it was opened: nothing of them may come again. */
+  readonly flushed?: readonly ReadonlyMap<string, number>[]
 }
 
 /** A conversation read over HTTP from its beginning to its end. */
@@ -44,6 +47,9 @@ export interface Run {
   readonly publications: readonly Publications[]
   readonly devices: readonly DeviceStream[]
   readonly histories: readonly History[]
+  /** Whether there may be positions that nobody shows, as brokers that were killed leave them.
+   * Without it, each conversation has all positions. */
+  readonly mayHaveVoids?: boolean
 }
 
 type Report = (problem: string) => void
@@ -55,112 +61,176 @@ interface Testimony {
   readonly entries: readonly (SeenEntry | undefined)[]
 }
 
+/** What is at each position of a conversation, by all witnesses together. */
+type Log = ReadonlyMap<string, readonly (Seen | undefined)[]>
+
+interface Seen {
+  readonly entry: SeenEntry
+  readonly witness: string
+}
+
 const problemsMax = 40
 
 /** The problems of a run, at most 40; none when all that was acknowledged is with everyone, once,
- * in order. Within a connection each position must follow the one before it. On a new connection
- * positions may begin again, at most one above what was seen, and must be what they were: a crash
- * repeats what was not flushed. */
-export function checkRun({ publications, devices, histories }: Run): readonly string[] {
+ * in order. Within a connection each position must follow the one before it, voids left out. On a
+ * new connection positions may begin again, above what was flushed and at most one above what was
+ * seen, and must be what they were: a crash repeats what was not flushed. */
+export function checkRun(run: Run): readonly string[] {
+  const { publications, devices, histories, mayHaveVoids = false } = run
   const problems: string[] = []
   const report: Report = (problem) => {
     if (problems.length < problemsMax) problems.push(problem)
   }
-  const testimonies = [
-    ...histories.map((history) => readHistory(history, report)),
-    ...devices.flatMap((device) => mergeConnections(device, report)),
-  ]
-  const log = checkAgreement(testimonies, report)
+  const testimonies = [...histories.map(readHistory), ...devices.flatMap(mergeConnections)]
+  const log = mergeTestimonies(testimonies)
+  const steps: Steps = {
+    report,
+    first: (conversation, after, before) => {
+      const entries = log.get(conversation) ?? []
+      for (let seq = after + 1; seq < before; seq++) {
+        if (!mayHaveVoids || entries[seq - 1] !== undefined) return seq
+      }
+      return undefined
+    },
+  }
+  for (const history of histories) checkHistory(history, steps)
+  for (const device of devices) checkConnections(device, steps)
+  checkAgreement(testimonies, log, report)
   const stored = indexLog(log, report)
   for (const publication of publications) checkPublications(publication, stored, report)
   checkOrigin(stored, publications, report)
   return problems
 }
 
-function readHistory({ conversation, entries }: History, report: Report): Testimony {
-  for (const [index, { seq }] of entries.entries()) {
-    if (seq !== index + 1)
-      report(`history of ${conversation}: seq ${seq} where ${index + 1} belongs`)
+/** How many positions of a run nobody shows. */
+export function countVoids({ devices, histories }: Run): number {
+  const log = mergeTestimonies([
+    ...histories.map(readHistory),
+    ...devices.flatMap(mergeConnections),
+  ])
+  let voids = 0
+  for (const entries of log.values()) {
+    for (const seen of entries) if (seen === undefined) voids++
   }
-  return { witness: 'history', conversation, entries }
+  return voids
 }
 
-function mergeConnections(stream: DeviceStream, report: Report): readonly Testimony[] {
+function readHistory({ conversation, entries }: History): Testimony {
+  const positions: SeenEntry[] = []
+  for (const entry of entries) positions[entry.seq - 1] = entry
+  return { witness: 'history', conversation, entries: positions }
+}
+
+function mergeConnections({ device, conversations, connections }: DeviceStream): Testimony[] {
+  const merged = new Map<string, SeenEntry[]>(conversations.map((id) => [id, []]))
+  for (const entry of connections.flat()) {
+    const seen = merged.get(entry.conversation)
+    if (seen !== undefined) seen[entry.seq - 1] ??= entry
+  }
+  return [...merged].map(([conversation, entries]) => ({ witness: device, conversation, entries }))
+}
+
+function mergeTestimonies(testimonies: readonly Testimony[]): Log {
+  const log = new Map<string, (Seen | undefined)[]>()
+  for (const { witness, conversation, entries } of testimonies) {
+    const merged = log.get(conversation) ?? []
+    log.set(conversation, merged)
+    for (const [index, entry] of entries.entries()) {
+      if (merged[index] === undefined) merged[index] = entry && { entry, witness }
+    }
+  }
+  return log
+}
+
+/** How positions may follow each other. */
+interface Steps {
+  readonly report: Report
+  /** The first position between the two that must not be left out; undefined when all may. */
+  first(conversation: string, after: number, before: number): number | undefined
+}
+
+function checkHistory({ conversation, entries }: History, { report, first }: Steps): void {
+  let last = 0
+  for (const { seq } of entries) {
+    const missing = seq > last ? first(conversation, last, seq) : last + 1
+    if (missing !== undefined) {
+      report(`history of ${conversation}: seq ${seq} where ${missing} belongs`)
+    }
+    last = seq
+  }
+}
+
+function checkConnections(stream: DeviceStream, steps: Steps): void {
+  const { report } = steps
   const merged = new Map<string, SeenEntry[]>(stream.conversations.map((id) => [id, []]))
   for (const [number, connection] of stream.connections.entries()) {
     const witness = `${stream.device}, connection ${number + 1}`
     const previous = new Map<string, number>()
     for (const entry of connection) {
-      const seen = merged.get(entry.conversation)
+      const { conversation, seq } = entry
+      const seen = merged.get(conversation)
       if (seen === undefined) {
-        report(`${witness}: got ${entry.conversation}, of which its user is no member`)
+        report(`${witness}: got ${conversation}, of which its user is no member`)
         continue
       }
-      const last = previous.get(entry.conversation)
-      previous.set(entry.conversation, entry.seq)
-      const fault = stepFault(entry.seq, last, seen.length)
-      if (fault !== undefined) report(`${witness}, ${entry.conversation}: ${fault}`)
-      const before = seen[entry.seq - 1]
-      if (before !== undefined && before.json !== entry.json) {
-        report(`${witness}, ${entry.conversation}: seq ${entry.seq} came again as another entry`)
+      const last = previous.get(conversation)
+      previous.set(conversation, seq)
+      const fault = stepFault(entry, last ?? seen.length, { ...steps, isNew: last === undefined })
+      if (fault !== undefined) report(`${witness}, ${conversation}: ${fault}`)
+      const flushed = stream.flushed?.[number]?.get(conversation) ?? 0
+      if (seq <= flushed) {
+        report(`${witness}, ${conversation}: repeated: seq ${seq}, acknowledged up to ${flushed}`)
       }
-      seen[entry.seq - 1] ??= entry
+      const before = seen[seq - 1]
+      if (before !== undefined && before.json !== entry.json) {
+        report(`${witness}, ${conversation}: seq ${seq} came again as another entry`)
+      }
+      seen[seq - 1] ??= entry
     }
   }
-  return [...merged].map(([conversation, entries]) => ({
-    witness: stream.device,
-    conversation,
-    entries,
-  }))
 }
 
-/** What is wrong with `seq` after `last` of the same connection, or as the first of a connection
- * after `seen` positions; undefined when nothing is. */
-function stepFault(seq: number, last: number | undefined, seen: number): string | undefined {
-  if (last === undefined) return seq > seen + 1 ? `gap: seq ${seq} after ${seen}` : undefined
-  if (seq === last + 1) return undefined
+/** What is wrong with an entry after `last`, the position before it on the connection, or the
+ * highest that was seen when it is the first; undefined when nothing is. */
+function stepFault(
+  { conversation, seq }: SeenEntry,
+  last: number,
+  { first, isNew }: Pick<Steps, 'first'> & { readonly isNew: boolean },
+): string | undefined {
+  if (seq > last) {
+    const isGap = first(conversation, last, seq) !== undefined
+    return isGap ? `gap: seq ${seq} after ${last}` : undefined
+  }
+  if (isNew) return undefined
   if (seq === last) return `seq ${seq} twice on one connection`
-  return seq > last ? `gap: seq ${seq} after ${last}` : `disorder: seq ${seq} after ${last}`
+  return `disorder: seq ${seq} after ${last}`
 }
 
-/** Everybody must have seen the same. Returns the longest testimony of each conversation. */
-function checkAgreement(
-  testimonies: readonly Testimony[],
-  report: Report,
-): ReadonlyMap<string, Testimony> {
-  const log = new Map<string, Testimony>()
-  for (const testimony of testimonies) {
-    const longest = log.get(testimony.conversation)
-    if (longest === undefined || longest.entries.length < testimony.entries.length) {
-      log.set(testimony.conversation, testimony)
-    }
-  }
+/** Everybody must have seen the same. */
+function checkAgreement(testimonies: readonly Testimony[], log: Log, report: Report): void {
   for (const { witness, conversation, entries } of testimonies) {
-    const reference = log.get(conversation) as Testimony
-    for (const [index, expected] of reference.entries.entries()) {
+    for (const [index, expected] of (log.get(conversation) ?? []).entries()) {
+      if (expected === undefined) continue
       const found = entries[index]
       const where = `seq ${index + 1} of ${conversation}`
       if (found === undefined) report(`${witness} lacks ${where}`)
-      else if (expected !== undefined && found.json !== expected.json) {
-        report(`${witness} and ${reference.witness} disagree on ${where}`)
+      else if (found.json !== expected.entry.json) {
+        report(`${witness} and ${expected.witness} disagree on ${where}`)
       }
     }
   }
-  return log
 }
 
 const keyOf = (conversation: string, from: string, id: string): string =>
   [conversation, from, id].join('\0')
 
 /** The log by (conversation, from, id), each of which may stand there once. */
-function indexLog(
-  log: ReadonlyMap<string, Testimony>,
-  report: Report,
-): ReadonlyMap<string, SeenEntry> {
+function indexLog(log: Log, report: Report): ReadonlyMap<string, SeenEntry> {
   const stored = new Map<string, SeenEntry>()
-  for (const { conversation, entries } of log.values()) {
-    for (const entry of entries) {
-      if (entry === undefined) continue
+  for (const [conversation, positions] of log) {
+    for (const seen of positions) {
+      if (seen === undefined) continue
+      const { entry } = seen
       const key = keyOf(conversation, entry.from, entry.id)
       const twin = stored.get(key)
       if (twin === undefined) stored.set(key, entry)
