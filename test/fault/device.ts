@@ -9,6 +9,8 @@ import { connectWire, type WireClient } from './wire-client.ts'
 /** What one connection brought. */
 interface Inbox {
   readonly kept: SeenEntry[]
+  /** Highest position acknowledged by conversation. */
+  readonly acknowledged: Map<string, number>
   /** Neither kept nor acknowledged yet. */
   readonly waiting: IPublishPacket[]
   client: WireClient | undefined
@@ -30,6 +32,11 @@ export interface Device {
   head(conversation: string): number
   /** Undefined before the first `connect`. */
   client(): WireClient | undefined
+  /** The positions that were acknowledged on the newest connection, as they are now. */
+  acknowledged(): ReadonlyMap<string, number>
+  /** Says that these acknowledgements are in the store: nothing up to there may come again on the
+   * connections that are made from now on. */
+  flushed(positions: ReadonlyMap<string, number>): void
 }
 
 export interface DeviceOptions {
@@ -49,6 +56,8 @@ export function makeDevice(t: Owner, options: DeviceOptions): Device {
   const connections: SeenEntry[][] = []
   const heads = new Map<string, number>()
   const notices: string[] = []
+  const inStore = new Map<string, number>()
+  const flushed: ReadonlyMap<string, number>[] = []
   let newest: Inbox | undefined
 
   const entryFrom = (payload: string): SeenEntry => {
@@ -57,13 +66,14 @@ export function makeDevice(t: Owner, options: DeviceOptions): Device {
     return entry
   }
 
-  const keep = ({ client, kept, waiting }: Inbox) => {
+  const keep = ({ client, kept, waiting, acknowledged }: Inbox) => {
     if (!client?.isOpen()) return
     const packets = waiting.splice(0)
     for (const { payload } of packets) {
       const entry = entryFrom(payload.toString())
       kept.push(entry)
-      heads.set(entry.conversation, Math.max(entry.seq, heads.get(entry.conversation) ?? 0))
+      raise(heads, entry.conversation, entry.seq)
+      raise(acknowledged, entry.conversation, entry.seq)
     }
     client.send(packets.map(({ messageId = 0 }) => ({ cmd: 'puback', messageId })))
   }
@@ -78,12 +88,13 @@ export function makeDevice(t: Owner, options: DeviceOptions): Device {
   }
 
   return {
-    stream: { device: `${user}/${name}`, conversations, connections },
+    stream: { device: `${user}/${name}`, conversations, connections, flushed },
     notices,
     async connect(port) {
-      const inbox: Inbox = { kept: [], waiting: [], client: undefined }
+      const inbox: Inbox = { kept: [], acknowledged: new Map(), waiting: [], client: undefined }
       newest = inbox
       connections.push(inbox.kept)
+      flushed.push(new Map(inStore))
       const heard = (packets: readonly Packet[]) => hear(inbox, packets)
       inbox.client = await connectWire(t, { port, user, token, device: name, heard })
       hear(inbox, [])
@@ -92,5 +103,13 @@ export function makeDevice(t: Owner, options: DeviceOptions): Device {
     keep: () => newest && keep(newest),
     head: (conversation) => heads.get(conversation) ?? 0,
     client: () => newest?.client,
+    acknowledged: () => new Map(newest?.acknowledged),
+    flushed(positions) {
+      for (const [conversation, seq] of positions) raise(inStore, conversation, seq)
+    },
   }
+}
+
+function raise(positions: Map<string, number>, conversation: string, seq: number): void {
+  positions.set(conversation, Math.max(seq, positions.get(conversation) ?? 0))
 }

@@ -18,8 +18,12 @@ export interface Publisher {
   connect(port: number): Promise<void>
   /** Whether new messages are made, as fast as the window allows. */
   write(on: boolean): void
+  /** Makes one message to the topic; does nothing when as many as may be are in flight. */
+  publish(topic: string): void
   acknowledged(): number
   inFlight(): number
+  /** Longest time from the first sending of a message to its PUBACK, over reconnects. */
+  longestWaitMs(): number
   /** Undefined before the first `connect`. */
   client(): WireClient | undefined
 }
@@ -27,7 +31,7 @@ export interface Publisher {
 export interface PublisherOptions {
   readonly user: string
   readonly token: string
-  /** Topics it publishes to, in turn. */
+  /** Topics it publishes to, in turn, while it writes. */
   readonly topics: readonly string[]
   readonly inFlightMax: number
   /** Appended to each text, to make messages larger. */
@@ -36,6 +40,7 @@ export interface PublisherOptions {
 
 interface Outgoing extends SentMessage {
   readonly topic: string
+  readonly madeAt: number
   isAcknowledged: boolean
 }
 
@@ -48,6 +53,7 @@ export function makePublisher(t: Owner, options: PublisherOptions): Publisher {
   /** Index of the oldest unacknowledged message. */
   let oldest = 0
   let writing = false
+  let longestWaitMs = 0
   let client: WireClient | undefined
 
   const inFlight = () => messages.length - oldest
@@ -56,14 +62,18 @@ export function makePublisher(t: Owner, options: PublisherOptions): Publisher {
     if (client === undefined) return
     const packets: Packet[] = []
     while (writing && inFlight() < options.inFlightMax) {
-      const number = messages.length
-      const topic = topics[number % topics.length] as string
-      const text = `message ${number} of ${user}${padding}`
-      const conversation = conversationOf(user, topic)
-      messages.push({ topic, conversation, id: `${user}-${number}`, text, isAcknowledged: false })
-      packets.push(packetOf(number, false))
+      packets.push(make(topics[messages.length % topics.length] as string))
     }
     client.send(packets)
+  }
+
+  const make = (topic: string): Packet => {
+    const number = messages.length
+    const text = `message ${number} of ${user}${padding}`
+    const conversation = conversationOf(user, topic)
+    const id = `${user}-${number}`
+    messages.push({ topic, conversation, id, text, madeAt: Date.now(), isAcknowledged: false })
+    return packetOf(number, false)
   }
 
   const packetOf = (index: number, dup: boolean): IPublishPacket => {
@@ -88,6 +98,7 @@ export function makePublisher(t: Owner, options: PublisherOptions): Publisher {
         problems.push(`${user} got ${packet.cmd} ${packet.messageId} instead of PUBACK ${expected}`)
       } else if (message !== undefined) {
         message.isAcknowledged = true
+        longestWaitMs = Math.max(longestWaitMs, Date.now() - message.madeAt)
         oldest++
       }
     }
@@ -114,8 +125,12 @@ export function makePublisher(t: Owner, options: PublisherOptions): Publisher {
       writing = on
       fill()
     },
+    publish(topic) {
+      if (inFlight() < options.inFlightMax) client?.send([make(topic)])
+    },
     acknowledged: () => oldest,
     inFlight,
+    longestWaitMs: () => longestWaitMs,
     client: () => client,
   }
 }

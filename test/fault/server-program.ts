@@ -70,10 +70,8 @@ export async function serveInVain(
   return server
 }
 
-/** A server that listens. */
-export interface ServerProgram extends ServeProcess {
-  readonly mqttPort: number
-  readonly httpPort: number
+/** A server's HTTP API, as far as fault tests need it. */
+export interface Api {
   /** An HTTP request; JSON both ways. */
   request(
     path: string,
@@ -82,6 +80,12 @@ export interface ServerProgram extends ServeProcess {
   /** Makes a user, and a token for it. */
   token(user: string): Promise<string>
   addGroup(group: string, members: readonly string[]): Promise<void>
+}
+
+/** A server that listens. */
+export interface ServerProgram extends ServeProcess, Api {
+  readonly mqttPort: number
+  readonly httpPort: number
 }
 
 /** Starts the server and resolves when it listens. */
@@ -101,16 +105,20 @@ export async function startServer(
     return portOf('mqtt') > 0 && portOf('http') > 0
   })
   const ports = { mqttPort: portOf('mqtt'), httpPort: portOf('http') }
-  return { ...server, ...ports, ...makeApi(ports.httpPort, server) }
+  return { ...server, ...ports, ...makeApi(ports.httpPort, () => describe(server)) }
 }
 
-function makeApi(port: number, server: ServeProcess) {
-  /** Why there is no answer: what a fetch says of it is too little to find a crash by. */
+function describe({ ending, errors }: ServeProcess): string {
+  return `ending: ${ending()}; log:\n${errors.slice(-20).join('\n')}`
+}
+
+/** The API at a port of this machine. `state` is what to say of the server when there is no
+ * answer: what a fetch says of it is too little to find a crash by. */
+export function makeApi(port: number, state: () => string): Api {
   const explain = (error: Error): never => {
-    const lines = server.errors.slice(-20).join('\n')
-    throw new Error(`no answer; ending: ${server.ending()}; log:\n${lines}`, { cause: error })
+    throw new Error(`no answer; ${state()}`, { cause: error })
   }
-  const request: ServerProgram['request'] = async (path, { token, body } = {}) => {
+  const request: Api['request'] = async (path, { token, body } = {}) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
@@ -152,7 +160,7 @@ export function entryOf(envelope: Omit<SeenEntry, 'json'>): SeenEntry {
 
 /** A conversation from its beginning to its end, over HTTP. */
 export async function readHistory(
-  server: Pick<ServerProgram, 'request'>,
+  server: Pick<Api, 'request'>,
   token: string,
   conversation: string,
 ): Promise<readonly SeenEntry[]> {

@@ -3,7 +3,6 @@
 
 import { connect } from 'node:net'
 import mqtt, { type Packet } from 'mqtt-packet'
-import { until } from '../support/until.ts'
 
 export interface WireClient {
   readonly sessionPresent: boolean
@@ -13,8 +12,12 @@ export interface WireClient {
   /** Resolves when the server has answered a PINGREQ, and so handled all that was sent before. */
   ping(): Promise<void>
   isOpen(): boolean
+  /** Resolves when the connection is gone. */
+  readonly closed: Promise<void>
   /** Says DISCONNECT, and resolves when the connection is gone. */
   disconnect(): Promise<void>
+  /** Cuts the connection. */
+  cut(): void
 }
 
 export interface WireOptions {
@@ -30,20 +33,31 @@ interface Owner {
   teardown(work: () => Promise<void> | void): void
 }
 
+interface Question {
+  readonly answered: (packet: Packet) => void
+  readonly failed: (why: string) => void
+}
+
+const answerMs = 10_000
 const answers: ReadonlySet<string> = new Set(['connack', 'suback', 'pingresp'])
 
 /** Connects a device with `clean=false`; cut when the test ends. Rejects when it is refused. */
 export async function connectWire(t: Owner, options: WireOptions): Promise<WireClient> {
   const socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true })
   t.teardown(() => void socket.destroy())
-  const answered: Packet[] = []
+  /** What is asked and not answered yet, by the answer's kind. */
+  const asked = new Map<string, Question>()
   let open = true
+  const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
   listen()
 
   function listen(): void {
     const parser = mqtt.parser({ protocolVersion: 4 })
     let batch: Packet[] = []
-    parser.on('packet', (packet) => void (answers.has(packet.cmd) ? answered : batch).push(packet))
+    parser.on('packet', (packet) => {
+      if (!answers.has(packet.cmd)) batch.push(packet)
+      else asked.get(packet.cmd)?.answered(packet)
+    })
     socket.on('data', (chunk) => {
       parser.parse(chunk)
       const packets = batch
@@ -53,6 +67,7 @@ export async function connectWire(t: Owner, options: WireOptions): Promise<WireC
     socket.on('error', () => {})
     socket.on('close', () => {
       open = false
+      for (const { failed } of asked.values()) failed('lost its connection')
     })
   }
 
@@ -62,18 +77,25 @@ export async function connectWire(t: Owner, options: WireOptions): Promise<WireC
   }
 
   const ask = async <Command extends Packet['cmd']>(packet: Packet, command: Command) => {
-    answered.length = 0
-    send([packet])
-    const find = () => answered.find((it) => it.cmd === command)
-    await until(`${options.user}/${options.device} gets a ${command}`, () => {
-      if (find() !== undefined) return true
-      if (!open) throw new Error(`${options.user}/${options.device} lost its connection`)
-      return false
+    const answer = new Promise<Packet>((resolve, reject) => {
+      const failed = (why: string) => reject(new Error(`${options.user}/${options.device} ${why}`))
+      asked.set(command, { answered: resolve, failed })
+      if (!open) failed('has no connection')
     })
-    return find() as Extract<Packet, { cmd: Command }>
+    const timer = setTimeout(() => asked.get(command)?.failed(`got no ${command}`), answerMs)
+    send([packet])
+    try {
+      return (await answer) as Extract<Packet, { cmd: Command }>
+    } finally {
+      clearTimeout(timer)
+      asked.delete(command)
+    }
   }
 
-  const connack = await ask(connectPacket(options), 'connack')
+  const connack = await ask(connectPacket(options), 'connack').catch((error: Error) => {
+    socket.destroy()
+    throw error
+  })
   if (connack.returnCode !== 0) throw new Error(`refused with code ${connack.returnCode}`)
   return {
     sessionPresent: connack.sessionPresent,
@@ -85,9 +107,11 @@ export async function connectWire(t: Owner, options: WireOptions): Promise<WireC
     },
     ping: async () => void (await ask({ cmd: 'pingreq' }, 'pingresp')),
     isOpen: () => open,
+    closed,
+    cut: () => void socket.destroy(),
     async disconnect() {
       send([{ cmd: 'disconnect' }])
-      await until('the connection ends', () => !open)
+      await closed
     },
   }
 }

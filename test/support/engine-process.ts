@@ -17,8 +17,8 @@ export interface EngineProcess {
   pid(): number
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
-  /** SIGTERM; resolves when the process is gone. */
-  stop(): Promise<void>
+  /** SIGTERM; resolves with the exit code, or the signal that ended it. */
+  stop(): Promise<number | NodeJS.Signals>
   /** Ends what may still run, and resolves when a new process at the same port is ready. */
   restart(): Promise<void>
   /** SIGSTOP: connections stay open, and nothing is answered. */
@@ -33,6 +33,8 @@ export interface EngineOptions {
   readonly command: string
   readonly args: readonly string[]
   readonly port: number
+  /** Instead of this process' environment. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   readonly isReady: () => Promise<boolean>
   /** How long a start may take. Default 30,000. */
   readonly startMs?: number
@@ -47,7 +49,7 @@ export async function startEngine(t: Owner, options: EngineOptions): Promise<Eng
   let output = ''
 
   const start = async () => {
-    const started = spawnBound(options.command, options.args)
+    const started = spawnBound(options)
     const record = (text: Buffer) => {
       output = (output + text).slice(-outputCharactersMax)
     }
@@ -72,6 +74,7 @@ export async function startEngine(t: Owner, options: EngineOptions): Promise<Eng
     child.kill('SIGCONT')
     await gone
   }
+  const ending = () => child?.exitCode ?? child?.signalCode ?? 0
 
   t.teardown(() => end('SIGKILL'))
   await start()
@@ -79,7 +82,10 @@ export async function startEngine(t: Owner, options: EngineOptions): Promise<Eng
     port,
     pid: () => (child === undefined || hasEnded(child) ? 0 : (child.pid ?? 0)),
     kill: () => end('SIGKILL'),
-    stop: () => end('SIGTERM'),
+    async stop() {
+      await end('SIGTERM')
+      return ending()
+    },
     async restart() {
       await end('SIGKILL')
       await start()
@@ -95,11 +101,12 @@ function hasEnded(child: ChildProcess): boolean {
 }
 
 /** Starts a program that the kernel kills when this process ends, however it ends. */
-function spawnBound(command: string, args: readonly string[]): ChildProcess {
-  const stdio = ['ignore', 'pipe', 'pipe'] as const
+function spawnBound({ command, args, environment = process.env }: EngineOptions): ChildProcess {
   const setpriv = '/usr/bin/setpriv'
-  if (!isExecutable(setpriv)) return spawn(command, args, { stdio: [...stdio] })
-  return spawn(setpriv, ['--pdeathsig', 'KILL', '--', command, ...args], { stdio: [...stdio] })
+  const words = [command, ...args]
+  if (isExecutable(setpriv)) words.unshift(setpriv, '--pdeathsig', 'KILL', '--')
+  const [program = command, ...rest] = words
+  return spawn(program, rest, { env: { ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 const [portMin, portMax] = [12_000, 32_000]

@@ -43,17 +43,26 @@ export async function startMongo(t: Owner): Promise<TestMongo> {
   return { url, freshDatabase: () => withDatabase(url, (name) => names.push(name)) }
 }
 
+export interface ReplicaSetOptions {
+  readonly members: 1 | 3
+  /** The port at which the driver and the other members find the one at `port`, where there is a
+   * proxy between them. */
+  readonly announce?: (port: number, index: number) => Promise<number>
+}
+
 /** Starts a replica set of this machine. Skip the test by `requireProgram('mongod').skip`. */
 export async function startReplicaSet(
   t: Owner,
-  options: { readonly members: 1 | 3 },
+  options: ReplicaSetOptions,
 ): Promise<TestReplicaSet> {
   const folder = temporaryFolder(t)
   const members = await Promise.all(
     Array.from({ length: options.members }, (_, index) => startMember(t, join(folder, `${index}`))),
   )
-  const hosts = members.map(({ port }) => `127.0.0.1:${port}`)
-  await initiate(hosts)
+  const announce = options.announce ?? (async (port) => port)
+  const announced = await Promise.all(members.map(({ port }, index) => announce(port, index)))
+  const hosts = announced.map((port) => `127.0.0.1:${port}`)
+  await initiate(members[0]?.port ?? 0, hosts)
   const primary = () => findPrimary(members)
   await primary()
   const url = `mongodb://${hosts.join()}/?replicaSet=${setName}`
@@ -97,14 +106,13 @@ const ping = (client: MongoClient) => client.db('admin').command({ ping: 1 })
 const isDone = () => true
 const isNotYet = () => false
 
-async function initiate(hosts: readonly string[]): Promise<void> {
+async function initiate(port: number, hosts: readonly string[]): Promise<void> {
   const config = {
     _id: setName,
     members: hosts.map((host, _id) => ({ _id, host })),
     // A primary that is gone is replaced after two seconds; by default after ten.
     settings: { electionTimeoutMillis: 2000, heartbeatIntervalMillis: 500 },
   }
-  const port = Number(hosts[0]?.split(':')[1])
   await onMember(port, (client) => client.db('admin').command({ replSetInitiate: config }))
 }
 
