@@ -55,8 +55,9 @@ export interface ReadRange {
 export interface LogStore {
   /** In one process: stores the entries in their order, all or none, at the next positions of
    * their conversations, and resolves when they are durable. Idempotent by (conversation, from,
-   * messageId), also within the batch. `at` is the time given to new entries. Rejects with `StoreFailure` when the store
-   * cannot commit now; then nothing was stored. Conversations must exist.
+   * messageId), also within the batch. `at` is the time given to new entries. Rejects with
+   * `StoreFailure` when the store cannot commit now; then nothing was stored. Conversations must
+   * exist.
    *
    * A message that came with a `packet` takes the packet id in the same transaction, until
    * `releasePackets` or until the device is forgotten; meanwhile a repeat is a duplicate. A repeat
