@@ -13,6 +13,8 @@ import { makePacketReads, makePacketWrites } from './device-packets.ts'
 import type { DeviceReads, DeviceWrites } from './devices.ts'
 import { makeDeviceReads, makeDeviceWrites } from './devices.ts'
 import type { SqlDriver } from './driver.ts'
+import type { JobReads, JobWrites } from './jobs.ts'
+import { makeJobReads, makeJobWrites } from './jobs.ts'
 import type { LogReads } from './read-log.ts'
 import { makeLogReads } from './read-log.ts'
 import type { ReceiptReads, ReceiptWrites } from './receipts.ts'
@@ -27,6 +29,7 @@ export interface Writes
   extends UserWrites,
     ConversationWrites,
     DeviceWrites,
+    JobWrites,
     PacketWrites,
     ReceiptWrites {
   append: Append
@@ -38,6 +41,7 @@ export interface Reads
   extends UserReads,
     ConversationReads,
     DeviceReads,
+    JobReads,
     PacketReads,
     ReceiptReads,
     LogReads {}
@@ -55,6 +59,7 @@ export function makeWrites(driver: SqlDriver, transact: Transact): Writes {
     ...makeUserWrites(driver, transact),
     ...makeConversationWrites(driver, transact),
     ...makeDeviceWrites(driver, transact),
+    ...makeJobWrites(driver, transact),
     ...makePacketWrites(driver, transact),
     ...makeReceiptWrites(driver, transact),
     append: makeAppend(driver, transact),
@@ -71,6 +76,7 @@ export function makeReads(driver: SqlDriver): Reads {
     ...makeUserReads(driver),
     ...makeConversationReads(driver),
     ...makeDeviceReads(driver),
+    ...makeJobReads(driver),
     ...makePacketReads(driver),
     ...makeReceiptReads(driver),
     ...makeLogReads(driver),

@@ -37,6 +37,11 @@ import { makeTransact } from './transaction.ts'
  * (seq, at) of its conversation, to the PUBREL. A row is small beside the message it came with, and
  * there are at most 65,535 for a device. Removed by the release, and with the device.
  *
+ * jobs: what is to be done later. `dedupe` is the job's key, `payload` JSON, `run_at` when it is due.
+ * `state`: `waiting`, `running` in the process that has the store open, or `dead` since `dead_at`.
+ * `attempts` have failed, `crashes` processes were killed while they ran it. Removed when it is done;
+ * a dead one when it was kept long enough (services/jobs/limits.ts).
+ *
  * probe: at most one row, only while a check of the store runs. */
 const steps: readonly string[] = [
   `
@@ -147,6 +152,23 @@ const steps: readonly string[] = [
     seq INTEGER NOT NULL,
     PRIMARY KEY (conversation, sender, id)
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    dedupe TEXT,
+    payload TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'dead')),
+    run_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    attempts_max INTEGER NOT NULL,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    dead_at INTEGER,
+    reason TEXT
+  ) STRICT;
+  CREATE INDEX jobs_by_time ON jobs (kind, state, run_at);
+  CREATE INDEX jobs_by_key ON jobs (kind, dedupe) WHERE dedupe IS NOT NULL;
   `,
 ]
 

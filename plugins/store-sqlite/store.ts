@@ -8,6 +8,7 @@ import { OperatorFault, StoreFailure } from '../../protocol/failure.ts'
 import type { UserStore } from '../../services/auth/ports.ts'
 import type { ConversationStore } from '../../services/conversations/ports.ts'
 import type { DeviceName, DeviceStore } from '../../services/delivery/ports.ts'
+import type { JobQueue } from '../../services/jobs/ports.ts'
 import type { LogStore } from '../../services/log/ports.ts'
 import type { ReceiptStore } from '../../services/receipts/ports.ts'
 import type { OpenDriver } from './connect.ts'
@@ -16,6 +17,8 @@ import { endAbandoned } from './devices.ts'
 import type { DriverName, SqlDriver } from './driver.ts'
 import { damageCodes, SqliteError } from './driver.ts'
 import { lockFolder } from './folder-lock.ts'
+import { makeJobQueue } from './job-queue.ts'
+import { releaseAbandonedJobs } from './jobs.ts'
 import type { Reads } from './operations.ts'
 import { makeReads } from './operations.ts'
 import { migrate } from './schema.ts'
@@ -46,6 +49,7 @@ export interface SqliteStore {
   readonly devices: DeviceStore
   readonly users: UserStore
   readonly receipts: ReceiptStore
+  readonly jobs: JobQueue
   /** Proves that an append can be committed now, by committing (and removing) as much as a large
    * one takes; rejects with `StoreFailure` when it cannot. */
   check(): Promise<void>
@@ -96,6 +100,7 @@ async function openDatabase(open: OpenDriver, options: SqliteStoreOptions): Prom
   try {
     migrate(reader)
     endAbandoned(reader, options.clock())
+    releaseAbandonedJobs(reader, options.clock())
     if (options.writer === 'inline') return { reader, writer: makeInlineWriter(reader) }
     const writer = await startWorkerWriter({ file, driver: reader.name, pagesMax })
     return { reader, writer }
@@ -149,8 +154,7 @@ function makeStore(
     assertOpen()
     return work(reads)
   }
-  const write: Write = async (name, ...args) => {
-    assertOpen()
+  const run: Write = async (name, ...args) => {
     try {
       return await writer.run(name, ...args)
     } catch (error) {
@@ -158,7 +162,14 @@ function makeStore(
       throw error
     }
   }
+  const write: Write = async (name, ...args) => {
+    assertOpen()
+    return run(name, ...args)
+  }
+  // What runs when the store is closed may still end.
+  const jobs = makeJobQueue({ write: run, read, clock })
   const close = async (): Promise<void> => {
+    await jobs.close()
     try {
       await writer.close()
       if (writer.hasOwnConnection) reader.close()
@@ -199,6 +210,7 @@ function makeStore(
       changedFor: (device, bounds) => read((from) => from.changedFor(device, bounds)),
       devicesIn: (conversation, user) => read((from) => from.devicesIn(conversation, user)),
     },
+    jobs,
     check: () => write('probe'),
     broken: writer.died,
     close() {

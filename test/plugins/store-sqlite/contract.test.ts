@@ -4,6 +4,7 @@ import t from 'tap'
 import { testConversationStore } from '../../contract/conversation-store.ts'
 import { testDevicePackets } from '../../contract/device-packets.ts'
 import { testDeviceStore } from '../../contract/device-store.ts'
+import { testJobQueue } from '../../contract/job-queue.ts'
 import { testLogStore } from '../../contract/log-store.ts'
 import { testReceiptStore } from '../../contract/receipt-store.ts'
 import { testUserStore } from '../../contract/user-store.ts'
@@ -17,4 +18,5 @@ await forEachEngine(t, async (t, engine) => {
   await testDeviceStore(t, makeEngine)
   await testUserStore(t, makeEngine)
   await testReceiptStore(t, makeEngine)
+  await testJobQueue(t, async (t) => (await makeEngine(t)).jobs)
 })
