@@ -9,6 +9,7 @@ import { makeRoutes } from '../services/access/routes.ts'
 import type { MembershipChange } from '../services/conversations/conversations.ts'
 import { makeConversations } from '../services/conversations/conversations.ts'
 import { makeEngine } from '../services/delivery/engine.ts'
+import { startExpiry } from '../services/delivery/expiry.ts'
 import { makeFollow } from '../services/delivery/follow.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
@@ -21,7 +22,11 @@ const healthCheckMs = 2000
 export type Chat = ReturnType<typeof makeChat>
 
 /** The log, the delivery engine and what stands around them. */
-export function makeChat({ store }: Pick<Platform, 'store'>, settings: Settings, logger: Logger) {
+export function makeChat(
+  { store, jobs }: Pick<Platform, 'store' | 'jobs'>,
+  settings: Settings,
+  logger: Logger,
+) {
   const engine = makeEngine(
     {
       devices: store.devices,
@@ -35,8 +40,20 @@ export function makeChat({ store }: Pick<Platform, 'store'>, settings: Settings,
         subscribed: (session) => receipts.watch.subscribed(session),
         gone: (user) => receipts.watch.gone(user),
       },
+      wantsRoom: () => expiry.hasten(),
     },
     settings,
+  )
+  const expiry = startExpiry(
+    {
+      jobs,
+      devices: store.devices,
+      markConnected: engine.markConnected,
+      expired: (devices) => devices.forEach(engine.expired),
+      clock: systemClock,
+      logger,
+    },
+    { expiryMs: settings.sessionExpirySeconds * 1000, looks: settings.roles.includes('jobs') },
   )
   const log = makeLog(
     { store: store.log, clock: systemClock, logger, announce: engine.announce },
@@ -78,6 +95,7 @@ export function makeChat({ store }: Pick<Platform, 'store'>, settings: Settings,
     engine,
     log,
     releases: makeReleases({ store: store.log, attempt: log.attempt, logger }),
+    expiry,
     receipts,
     conversations,
     routes: makeRoutes({ engine, conversations, attempt: log.attempt }),

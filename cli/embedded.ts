@@ -18,6 +18,7 @@ export async function openEmbedded(settings: Settings, parts: PlatformParts): Pr
   })
   return {
     store,
+    jobs: store.jobs,
     plainPersistence: makePlainPersistence(plainLimitsOf(settings), parts.logger),
     loadKeys: () => loadKeys(settings.data),
     loadAdminToken: () => loadAdminToken(settings.data),

@@ -7,6 +7,7 @@ import type { Logger } from '../protocol/logger.ts'
 import type { SigningKey, UserStore } from '../services/auth/ports.ts'
 import type { ConversationStore } from '../services/conversations/ports.ts'
 import type { DeviceStore } from '../services/delivery/ports.ts'
+import type { JobQueue } from '../services/jobs/ports.ts'
 import type { LogStore } from '../services/log/ports.ts'
 import type { ReceiptStore } from '../services/receipts/ports.ts'
 
@@ -25,6 +26,8 @@ interface Store {
 
 export interface Platform {
   readonly store: Store
+  /** What must happen later. */
+  readonly jobs: JobQueue
   /** What aedes keeps between connections. */
   readonly plainPersistence: PlainPersistence
   /** The keys that tokens are signed with; made when there are none. */

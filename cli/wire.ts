@@ -105,6 +105,7 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     () => made.health.close(),
     () => made.receipts.close(),
     () => made.engine.close(),
+    () => made.expiry.close(),
     // In bulk, before the engine closes one session after the other.
     () => made.receipts.settle(),
   )

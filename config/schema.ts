@@ -9,7 +9,7 @@ import type { Secret } from './secrets.ts'
 const hour = 3_600_000
 const mebibyte = 1_048_576
 
-const roleNames = ['broker', 'api'] as const
+const roleNames = ['broker', 'api', 'jobs'] as const
 const windowSizes: number[] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
 
 /** Every setting. `unit` names what a number counts; `expected` says what a value must be where the
@@ -79,7 +79,9 @@ export const settingsSchema = Type.Object(
       minItems: 1,
       uniqueItems: true,
       default: [...roleNames],
-      description: 'What this process does, separated by commas: broker, api; or all.',
+      description:
+        'What this process does, separated by commas: broker, api, jobs (what is done later, or ' +
+        'again and again); or all.',
     }),
     logLevel: Type.Enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'], {
       default: 'info',

@@ -50,8 +50,8 @@ const callsMax = 5000
 /** What BullMQ tells of each queue, newest lines. Nobody reads them. */
 const eventsMax = 100
 
-/** Keys: `parley:jobs:<kind>:…`, as BullMQ has them. Jobs that are done are removed at once, dead ones
- * by their number and age whenever another one dies. */
+/** Keys: `parley:jobs:<kind>:…`, as BullMQ has them. Jobs that are done are removed at once, dead
+ * ones by their number and age whenever another one dies. */
 const prefix = 'parley:jobs'
 
 /** Makes the queue. While Redis is away `add` rejects at once or within 2 s, and handlers wait. */

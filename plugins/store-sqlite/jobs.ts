@@ -1,5 +1,5 @@
-// The table of jobs: what waits, what runs in this process, and what was given up. Who runs them, and
-// when, is the business of job-queue.ts.
+// The table of jobs: what waits, what runs in this process, and what was given up. Who runs them,
+// and when, is the business of job-queue.ts.
 
 import { crashesMax, deadKeptMs, deadMax } from '../../services/jobs/limits.ts'
 import type { SqlDriver } from './driver.ts'

@@ -37,10 +37,10 @@ import { makeTransact } from './transaction.ts'
  * (seq, at) of its conversation, to the PUBREL. A row is small beside the message it came with, and
  * there are at most 65,535 for a device. Removed by the release, and with the device.
  *
- * jobs: what is to be done later. `dedupe` is the job's key, `payload` JSON, `run_at` when it is due.
- * `state`: `waiting`, `running` in the process that has the store open, or `dead` since `dead_at`.
- * `attempts` have failed, `crashes` processes were killed while they ran it. Removed when it is done;
- * a dead one when it was kept long enough (services/jobs/limits.ts).
+ * jobs: what is to be done later. `dedupe` is the job's key, `payload` JSON, `run_at` when it is
+ * due. `state`: `waiting`, `running` in the process that has the store open, or `dead` since
+ * `dead_at`. `attempts` have failed, `crashes` processes were killed while they ran it. Removed
+ * when it is done; a dead one when it was kept long enough (services/jobs/limits.ts).
  *
  * probe: at most one row, only while a check of the store runs. */
 const steps: readonly string[] = [

@@ -22,7 +22,7 @@ import type { WithLock } from './locks.ts'
 import { deviceKey, makeLocks } from './locks.ts'
 import type { Notices } from './notices.ts'
 import { makeNotices } from './notices.ts'
-import type { Cursor, DeviceStore, StoredDevice } from './ports.ts'
+import type { Cursor, DeviceName, DeviceStore, StoredDevice } from './ports.ts'
 import { startRepair } from './repair.ts'
 import type { Member, Position, Room } from './room.ts'
 import type { ConnectedUser, Roster } from './roster.ts'
@@ -46,6 +46,8 @@ export interface EngineParts {
   readonly clock: Clock
   /** Who follows what becomes of deliveries; nobody if absent. */
   readonly watch?: Watch
+  /** Told when a device is refused because its user has too many; nobody if absent. */
+  readonly wantsRoom?: () => void
 }
 
 /** Hears what becomes of deliveries and sessions. Nothing here may throw. */
@@ -80,7 +82,7 @@ interface Arrival {
   readonly link: Link
 }
 
-export interface Engine extends Notices, Pick<LastSeen, 'onExpired'> {
+export interface Engine extends Notices, Pick<LastSeen, 'markConnected'> {
   /** Opens the session of a device that connects, and closes the one it had before: that one's
    * cursors are written first, so what it acknowledged is not sent again. `present` says whether
    * the device was known [MQTT-3.2.2-2]. Nothing is delivered before `session.start()`. Throws
@@ -110,6 +112,11 @@ export interface Engine extends Notices, Pick<LastSeen, 'onExpired'> {
   user(user: string): ConnectedUser | undefined
   /** A conversation with a connected member. */
   room(conversation: string): Room | undefined
+  /** Sets who hears of devices whose session is over and that the store has forgotten. It may not
+   * throw. */
+  onExpired(callback: (device: DeviceName) => void): void
+  /** The store was seen to forget a device that stayed away, here or by another process. */
+  expired(device: DeviceName): void
   /** Who is connected now. */
   census(): Census
   /** Closes all sessions and writes all cursors. */
@@ -132,6 +139,8 @@ interface Context extends EngineParts {
   readonly roster: Roster
   readonly cursors: Cursors
   readonly lastSeen: LastSeen
+  /** The store has forgotten a device. */
+  readonly expired: (device: DeviceName) => void
   readonly turns: Turns
   /** What concerns one device, one after the other. */
   readonly withLock: WithLock
@@ -148,7 +157,10 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
   const turns = makeTurns(readsPerTurn)
   const withLock = makeLocks()
   const { watch = unwatched } = parts
-  const context: Context = { ...parts, watch, options, roster, cursors, lastSeen, turns, withLock }
+  let tellExpired: (device: DeviceName) => void = () => {}
+  const expired = (device: DeviceName) => tellExpired(device)
+  const shared = { roster, cursors, lastSeen, expired, turns, withLock }
+  const context: Context = { ...parts, ...shared, watch, options }
   const saveSession = makeSaveSession(parts.devices, withLock)
   const { attach, detach } = makeDoor(context)
   const subscriber = makeSubscriber(saveSession, roster)
@@ -178,7 +190,11 @@ export function makeEngine(parts: EngineParts, options: EngineOptions): Engine {
     },
     unsubscribe: subscriber.unsubscribe,
     sync: makeSync(saveSession, roster),
-    onExpired: lastSeen.onExpired,
+    markConnected: lastSeen.markConnected,
+    onExpired(callback) {
+      tellExpired = callback
+    },
+    expired,
     member: (session, conversation) => roster.get(session.user)?.memberships.get(conversation),
     announce(entry) {
       const room = roster.roomOf(entry)
@@ -258,6 +274,8 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
       const session = makeSession(context, arrival, stored)
       sessions.set(key, { session, guest })
       guest.sessions.add(session)
+      // Whoever looks for devices that stay away may be another process.
+      if (session.durable) lastSeen.seen(session)
       const kept = new Map(stored?.cursors.map((cursor) => [cursor.conversation, cursor]))
       for (const member of guest.memberships.values()) rejoin(session, member, kept)
       return { session, present: stored !== undefined }
@@ -288,18 +306,18 @@ function makeDoor(context: Context): Pick<Engine, 'attach' | 'detach'> {
 }
 
 /** Sees to the end of a session that lasts as long as its device has said. */
-async function conclude({ devices, lastSeen, clock }: Context, session: Session): Promise<void> {
+async function conclude({ devices, expired, clock }: Context, session: Session): Promise<void> {
   const { user, device, expiryMs } = session
   if (expiryMs === undefined) return
   if (expiryMs > 0) return devices.endAt({ user, device }, clock() + expiryMs)
   await devices.forget(user, device)
-  lastSeen.ended(session)
+  expired(session)
 }
 
 /** What the store knows of the device. One that comes clean, or whose session has ended, is
  * forgotten; a durable one that is new is stored, so that its session is present the next time. */
 async function recall(
-  { devices, clock, options, lastSeen }: Context,
+  { devices, clock, options, wantsRoom }: Context,
   arrival: Arrival,
 ): Promise<StoredDevice | undefined> {
   const { user, device, durable, clean = !durable, expiryMs } = arrival
@@ -313,7 +331,7 @@ async function recall(
     const subscriptions = known?.subscriptions ?? []
     const isStored = await devices.save({ user, device, expiryMs, subscriptions, devicesMax })
     if (!isStored) {
-      lastSeen.hasten()
+      wantsRoom?.()
       throw new Refusal('too-many-devices', `a user may have ${devicesMax} devices that are kept`)
     }
   }

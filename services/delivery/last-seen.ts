@@ -1,5 +1,6 @@
-// When devices were last here, written behind; and the end of those that have not been here for
-// long: their subscriptions and cursors go.
+// When devices were last here, written behind: when they come and go, and now and then while they
+// are connected, so that whoever looks for those that stay away (expiry.ts) takes none of them for
+// one.
 
 import type { Clock } from '../../protocol/clock.ts'
 import type { Logger } from '../../protocol/logger.ts'
@@ -10,18 +11,14 @@ import { makeWriteBehind } from './write-behind.ts'
 export interface LastSeen {
   /** The device is here, or was until now. */
   seen(device: DeviceName): void
-  /** Sets who hears of devices that stayed away and were forgotten. It may not throw. */
-  onExpired(callback: (device: DeviceName) => void): void
-  /** The session of a device has ended, and the store has forgotten it. */
-  ended(device: DeviceName): void
-  /** Looks soon for devices that stayed away, because there is no room for others. */
-  hasten(): void
+  /** Stores that those who are connected are here; false when the store failed. */
+  markConnected(): Promise<boolean>
   /** Stops the timers and writes what is left. */
   close(): Promise<void>
 }
 
 interface LastSeenParts {
-  readonly devices: Pick<DeviceStore, 'saveLastSeen' | 'expire'>
+  readonly devices: Pick<DeviceStore, 'saveLastSeen'>
   readonly clock: Clock
   readonly logger: Logger
   /** The durable devices that are connected. */
@@ -34,13 +31,10 @@ interface LastSeenOptions {
 }
 
 const flushMs = 5000
-/** How often the devices that stay away are looked for, ms; more often when little is borne. */
-const expireMsMax = 3_600_000
-/** Those that stayed away while the server was down are found soon after its start, ms. */
-const firstExpireMs = 60_000
-/** How often that may be asked for, ms. */
-const hastenMs = 10_000
-const expiredAtOnceMax = 1000
+/** How often those that are connected are marked, ms. */
+const markMsMax = 3_600_000
+/** The marks of a connected device may fail so often, less one, before it is taken for absent. */
+const marksPerExpiry = 4
 
 export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions): LastSeen {
   const { devices, clock, logger, connected } = parts
@@ -52,51 +46,20 @@ export function makeLastSeen(parts: LastSeenParts, { expiryMs }: LastSeenOptions
     },
     { flushMs },
   )
-  let expired: (device: DeviceName) => void = () => {}
-  let working: Promise<void> | undefined
-
-  /** Those that are connected are seen first, however long they have been. */
-  const expire = async () => {
+  const mark = () => {
     for (const device of connected()) changed(deviceKey(device))
-    if (!(await flushAll())) return
-    let gone: readonly DeviceName[]
-    do {
-      gone = await devices.expire({ lastSeen: clock() - expiryMs, end: clock() }, expiredAtOnceMax)
-      for (const device of gone) expired(device)
-      const removed = gone.length
-      if (removed > 0) logger.info({ removed }, 'devices that stayed away were forgotten')
-    } while (gone.length === expiredAtOnceMax)
   }
-
-  const work = () => {
-    working ??= expire()
-      .catch((err: unknown) => logger.warn({ err }, 'devices that stay away are not forgotten'))
-      .finally(() => {
-        working = undefined
-      })
-  }
-
-  let hastenedAt = Number.NEGATIVE_INFINITY
-  const expiring = setInterval(work, Math.min(expireMsMax, expiryMs / 2))
-  const first = setTimeout(work, firstExpireMs)
-  expiring.unref()
-  first.unref()
+  const marking = setInterval(mark, Math.min(markMsMax, expiryMs / marksPerExpiry))
+  marking.unref()
 
   return {
     seen: (device) => changed(deviceKey(device)),
-    onExpired(callback) {
-      expired = callback
-    },
-    ended: (device) => expired(device),
-    hasten() {
-      if (clock() < hastenedAt + hastenMs) return
-      hastenedAt = clock()
-      work()
+    markConnected() {
+      mark()
+      return flushAll()
     },
     async close() {
-      clearInterval(expiring)
-      clearTimeout(first)
-      await working
+      clearInterval(marking)
       await close()
     },
   }

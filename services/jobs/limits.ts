@@ -12,9 +12,9 @@ export const closeGraceMs = 3000
 const retryFirstMs = 1000
 const retryMostMs = 3_600_000
 
-/** How long to wait after an attempt failed, ms: about 1 s after the first, twice as long after each
- * further one, up to an hour. What failed together is not tried again together: the wait is between
- * half of that and all of it. `random` gives 0 ≤ x < 1. */
+/** How long to wait after an attempt failed, ms: about 1 s after the first, twice as long after
+ * each further one, up to an hour. What failed together is not tried again together: the wait is
+ * between half of that and all of it. `random` gives 0 ≤ x < 1. */
 export function retryDelayMs(attempt: number, random: () => number): number {
   const longest = Math.min(retryFirstMs * 2 ** (attempt - 1), retryMostMs)
   return Math.round(longest * (0.5 + random() / 2))

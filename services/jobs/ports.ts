@@ -45,8 +45,9 @@ export interface HandlerOptions {
   readonly timeoutMs: number
 }
 
-/** Ends the taking of jobs of one kind, and resolves when none of them runs here any more. Those that
- * have not ended within the grace are given back, and run again, elsewhere or later. Idempotent. */
+/** Ends the taking of jobs of one kind, and resolves when none of them runs here any more. Those
+ * that have not ended within `closeGraceMs` are given back, and run again, elsewhere or later.
+ * Idempotent. */
 export type StopHandling = () => Promise<void>
 
 /** A job that was given up. */
@@ -67,9 +68,9 @@ export interface JobCount {
 }
 
 /** Jobs run at least once each, in no particular order: also when the process that runs them is
- * killed. A failed attempt is followed by another one, later each time (`retryDelayMs`). A job whose
- * attempts all failed, or that ran in `crashesMax` processes that were killed, is dead: it is kept for
- * `deadKeptMs`, the newest `deadMax` of them. */
+ * killed. A failed attempt is followed by another one, later each time (`retryDelayMs`). A job
+ * whose attempts all failed, or that ran in `crashesMax` processes that were killed, is dead: it is
+ * kept for `deadKeptMs`, the newest `deadMax` of them. */
 export interface JobQueue {
   /** Resolves when the job is durable. Rejects with `StoreFailure` when that cannot be done now, or
    * is not known to have been done; then it may run nevertheless. */

@@ -2,7 +2,7 @@
 // added again before it runs. A queue that has lost it gets it back from whoever repeats it.
 
 import type { Logger } from '../../protocol/logger.ts'
-import type { JobQueue } from './ports.ts'
+import type { JobHandler, JobQueue, NewJob } from './ports.ts'
 
 interface RepeatParts {
   readonly jobs: Pick<JobQueue, 'add' | 'handle'>
@@ -19,8 +19,6 @@ interface RepeatOptions {
 }
 
 export interface Repeated {
-  /** Has it done now, by whichever process; it is not done twice at the same time. */
-  hasten(): void
   /** Ends it in this process, and resolves when it does not run here any more. */
   close(): Promise<void>
 }
@@ -31,38 +29,45 @@ const renewMsMax = 60_000
 
 /** Begins to repeat the work. What fails is logged, and done again at the next time. */
 export function startRepeat(
-  { jobs, clock, logger }: RepeatParts,
+  parts: RepeatParts,
   { kind, everyMs, timeoutMs }: RepeatOptions,
   work: (signal: AbortSignal) => Promise<void>,
 ): Repeated {
-  const plan = (runAt: number, replaces = false) =>
-    jobs.add({ kind, key, payload: null, runAt, replaces, attemptsMax: 1 })
-  const renew = () => {
-    plan(clock() + everyMs).catch((err: unknown) => logger.debug({ err, kind }, 'not planned yet'))
+  const { jobs, clock, logger } = parts
+  const renew = () => plan(parts, { kind, runAt: clock() + everyMs })
+  const handler: JobHandler = async (_, { signal }) => {
+    renew()
+    try {
+      await work(signal)
+    } catch (err) {
+      if (!signal.aborted) logger.warn({ err, kind }, 'what is done again and again failed')
+      throw err
+    }
   }
-  const stop = jobs.handle(
-    kind,
-    async (_, { signal }) => {
-      renew()
-      try {
-        await work(signal)
-      } catch (err) {
-        if (!signal.aborted) logger.warn({ err, kind }, 'a repeated job failed')
-        throw err
-      }
-    },
-    { concurrency: 1, timeoutMs },
-  )
+  const stop = jobs.handle(kind, handler, { concurrency: 1, timeoutMs })
   const renewing = setInterval(renew, Math.min(everyMs, renewMsMax))
   renewing.unref()
   renew()
   return {
-    hasten() {
-      plan(clock(), true).catch((err: unknown) => logger.debug({ err, kind }, 'not hastened'))
-    },
     close() {
       clearInterval(renewing)
       return stop()
     },
   }
+}
+
+/** Has it done now, by whichever process repeats it. */
+export function hastenRepeat(parts: PlanParts, kind: string): void {
+  plan(parts, { kind, runAt: parts.clock(), replaces: true })
+}
+
+type PlanParts = Omit<RepeatParts, 'jobs'> & { readonly jobs: Pick<JobQueue, 'add'> }
+
+function plan(
+  { jobs, logger }: PlanParts,
+  when: Pick<NewJob, 'kind' | 'runAt' | 'replaces'>,
+): void {
+  jobs
+    .add({ ...when, key, payload: null, attemptsMax: 1 })
+    .catch((err: unknown) => logger.debug({ err, kind: when.kind }, 'not planned yet'))
 }

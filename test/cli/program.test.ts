@@ -121,7 +121,7 @@ t.test('config prints each setting with value, unit and source, and no secret', 
   t.match(table.stdout, /^host +::1 +PARLEY_HOST$/m)
   t.match(table.stdout, /^httpPort +0 +port +file parley\.json$/m)
   t.match(table.stdout, /^appendWaitMs +500 +ms +--append-wait-ms$/m)
-  t.match(table.stdout, /^roles +broker,api +default$/m)
+  t.match(table.stdout, /^roles +broker,api,jobs +default$/m)
   t.match(table.stdout, /^adminToken +\[secret\] +PARLEY_ADMIN_TOKEN$/m)
   const json = await runParley(t, [...words, '--json'], options)
   t.match(JSON.parse(json.stdout), {

@@ -65,7 +65,7 @@ t.test('settings are frozen, with what is in them', async (t) => {
 t.test('roles are a list with commas, or all', async (t) => {
   t.same(load({ flags: { roles: 'api' } }).settings.roles, ['api'])
   t.same(load({ flags: { roles: 'broker, api' } }).settings.roles, ['broker', 'api'])
-  t.same(load({ environment: { PARLEY_ROLES: 'all' } }).settings.roles, ['broker', 'api'])
+  t.same(load({ environment: { PARLEY_ROLES: 'all' } }).settings.roles, ['broker', 'api', 'jobs'])
   for (const roles of ['', 'api,api', 'king', ',']) {
     t.same(problemsOf({ flags: { roles } }).length, 1, JSON.stringify(roles))
   }

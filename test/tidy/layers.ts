@@ -21,7 +21,7 @@ const outsideRank = 6
 /** Which service may import which other. */
 const siblings: Readonly<Record<string, readonly string[]>> = {
   access: ['conversations', 'delivery'],
-  delivery: ['conversations', 'log'],
+  delivery: ['conversations', 'jobs', 'log'],
   http: ['auth', 'conversations', 'log', 'metrics', 'receipts'],
   log: ['metrics'],
   receipts: ['conversations', 'delivery', 'log'],

@@ -1,5 +1,5 @@
-// A process of its own that does the jobs of a Redis, and prints `<id of the process> <payload>` when
-// one begins. A job with the payload "hang" never ends. Killed by its parent.
+// A process of its own that does the jobs of a Redis, and prints `<id of the process> <payload>`
+// when one begins. A job with the payload "hang" never ends. Killed by its parent.
 
 import { Redis } from 'ioredis'
 import { makeRedisJobs } from '../../../plugins/jobs-redis/jobs-redis.ts'

@@ -1,5 +1,5 @@
-// A process of its own that opens the store in the folder of its argument, adds a job unless there is
-// one, and prints `runs` when a run of it begins, which never ends. Killed by its parent.
+// A process of its own that opens the store in the folder of its argument, adds a job unless there
+// is one, and prints `runs` when a run of it begins, which never ends. Killed by its parent.
 
 import { openSqliteStore } from '../../../plugins/store-sqlite/store.ts'
 

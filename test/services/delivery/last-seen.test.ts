@@ -1,4 +1,4 @@
-// When devices were last seen, and the end of those that stay away.
+// When devices were last seen.
 
 import { mock } from 'node:test'
 import t from 'tap'
@@ -12,7 +12,6 @@ const phone = { user: 'bob', device: 'phone' }
 function setup(connected: readonly DeviceName[] = []) {
   const calls: unknown[][] = []
   const warnings: string[] = []
-  const left: DeviceName[][] = []
   let isBroken = false
   const lastSeen = makeLastSeen(
     {
@@ -21,10 +20,6 @@ function setup(connected: readonly DeviceName[] = []) {
           if (isBroken) throw new Error('disk full')
           calls.push(['seen', devices.map(({ device }) => device), at])
         },
-        async expire({ lastSeen }) {
-          calls.push(['expire', lastSeen])
-          return left.shift() ?? []
-        },
       },
       clock: () => Date.now(),
       logger: makeQuietLogger(warnings),
@@ -32,14 +27,13 @@ function setup(connected: readonly DeviceName[] = []) {
     },
     { expiryMs: 30 * hour },
   )
-  lastSeen.onExpired(({ device }) => calls.push(['expired', device]))
   const fail = (broken: boolean) => {
     isBroken = broken
   }
-  return { calls, warnings, left, lastSeen, fail }
+  return { calls, warnings, lastSeen, fail }
 }
 
-t.beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] }))
+t.beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'Date'] }))
 t.afterEach(() => mock.timers.reset())
 
 t.test('devices are written in bulk, once each, within seconds', async (t) => {
@@ -71,60 +65,20 @@ t.test('closing writes what is left', async (t) => {
   t.same(calls, [['seen', ['phone'], 0]])
 })
 
-t.test('every hour the devices that stay away are forgotten, and told of', async (t) => {
-  const { calls, left } = setup([phone])
-  const away = Array.from({ length: 1002 }, (_, i) => ({ user: 'bob', device: `away-${i}` }))
-  left.push(away.slice(0, 1000), away.slice(1000))
+t.test('those that are connected are marked every hour, and when somebody asks', async (t) => {
+  const { calls, lastSeen } = setup([phone])
   mock.timers.tick(hour)
   await settle()
-  t.same(calls, [
-    ['seen', ['phone'], hour],
-    ['expire', hour - 30 * hour],
-    ...away.slice(0, 1000).map(({ device }) => ['expired', device]),
-    ['expire', hour - 30 * hour],
-    ['expired', 'away-1000'],
-    ['expired', 'away-1001'],
-  ])
+  mock.timers.tick(5000)
+  await settle()
+  t.same(calls, [['seen', ['phone'], hour + 5000]])
+  t.equal(await lastSeen.markConnected(), true)
+  t.same(calls[1], ['seen', ['phone'], hour + 5000])
 })
 
-t.test('a store that fails is tried again, and nobody is forgotten unseen', async (t) => {
-  const { calls, warnings, fail } = setup([phone])
+t.test('who asks is told when the store did not take it', async (t) => {
+  const { warnings, lastSeen, fail } = setup([phone])
   fail(true)
-  mock.timers.tick(hour)
-  await settle()
-  t.same(calls, [])
+  t.equal(await lastSeen.markConnected(), false)
   t.equal(warnings.length, 1)
-  fail(false)
-  mock.timers.tick(hour)
-  await settle()
-  t.same(calls[0], ['seen', ['phone'], 2 * hour])
-})
-
-t.test('who needs room makes it look at once, and no more than every ten seconds', async (t) => {
-  const { calls, left, lastSeen } = setup()
-  left.push([phone])
-  lastSeen.hasten()
-  await settle()
-  t.same(calls, [
-    ['expire', -30 * hour],
-    ['expired', 'phone'],
-  ])
-  mock.timers.tick(9999)
-  lastSeen.hasten()
-  await settle()
-  t.equal(calls.length, 2)
-  mock.timers.tick(1)
-  lastSeen.hasten()
-  await settle()
-  t.equal(calls.length, 3)
-})
-
-t.test('who stayed away while the server was down is forgotten a minute later', async (t) => {
-  const { calls } = setup()
-  mock.timers.tick(59_999)
-  await settle()
-  t.same(calls, [])
-  mock.timers.tick(1)
-  await settle()
-  t.same(calls, [['expire', 60_000 - 30 * hour]])
 })

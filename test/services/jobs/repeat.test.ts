@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { JobHandler, JobQueue, NewJob } from '../../../services/jobs/ports.ts'
-import { startRepeat } from '../../../services/jobs/repeat.ts'
+import { hastenRepeat, startRepeat } from '../../../services/jobs/repeat.ts'
 import { openStore } from '../../plugins/store-sqlite/engines.ts'
 import { until } from '../../support/until.ts'
 
@@ -48,17 +48,18 @@ t.test('several that repeat the same work do it one at a time, again and again',
 t.test('it can be hastened', async (t) => {
   const { jobs } = await openStore(t)
   let done = 0
+  const parts = { jobs, clock: Date.now, logger: silent }
   const repeat = startRepeat(
-    { jobs, clock: Date.now, logger: silent },
+    parts,
     { kind: 'sweep', everyMs: 3_600_000, timeoutMs: 1000 },
     async () => void done++,
   )
   await until('it is planned', async () => (await jobs.counts())[0]?.waiting === 1)
   t.equal(done, 0)
-  repeat.hasten()
+  hastenRepeat(parts, 'sweep')
   await until('it was done', () => done === 1)
   await until('it is planned again', async () => (await jobs.counts())[0]?.waiting === 1)
-  repeat.hasten()
+  hastenRepeat(parts, 'sweep')
   await until('it was done again', () => done === 2)
   await repeat.close()
 })

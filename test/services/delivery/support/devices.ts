@@ -44,8 +44,15 @@ export function makeWorld(
   const memory = makeMemory()
   const warnings: string[] = []
   const world = { now: 0 }
+  const ports = portsOf(memory)
+  const expire = () => ports.devices.expire({ lastSeen: -never, end: world.now }, 1000)
   const engine = makeEngine(
-    { ...portsOf(memory), logger: makeQuietLogger(warnings), clock: () => world.now },
+    {
+      ...ports,
+      logger: makeQuietLogger(warnings),
+      clock: () => world.now,
+      wantsRoom: () => void expire(),
+    },
     {
       windowEntriesMax: 16,
       windowBytesMax: 10_000,
