@@ -1,6 +1,6 @@
-// The sequencer on Redis: a counter for each conversation beside the name of its life. What is asked
-// in one turn goes to Redis as one command. A counter that is not there is born at the log's head;
-// Redis may forget it at any moment, because nothing depends on what it says.
+// The sequencer on Redis: a counter for each conversation beside the name of its life. What is
+// asked in one turn goes to Redis as one command. A counter that is not there is born at the log's
+// head; Redis may forget it at any moment, because nothing depends on what it says.
 
 import type { Redis } from 'ioredis'
 import { StoreFailure } from '../../protocol/failure.ts'
@@ -20,10 +20,11 @@ const counterTtlSeconds = 86_400
 /** Most conversations of one command: it keeps Redis busy for about a millisecond. */
 const conversationsMax = 500
 
-/** `parley:seq:<conversation>`: a hash of `n`, the newest position that was reserved, and `e`, the
- * name of the counter's life. It goes a day after its last use. KEYS: those; ARGV: lifetime, name of
- * lives that begin now, then for each key how many positions, and the log's head or -1 when it is not
- * known. Returns for each key the first position and the life, or 0 where the head is needed. */
+/** `parley:seq:<conversation>`: a hash of `n`, the newest position that was reserved, and `e`,
+ * the name of the counter's life. It goes a day after its last use. KEYS: those; ARGV: lifetime,
+ * name of lives that begin now, then for each key how many positions, and the log's head or -1
+ * when it is not known. Returns for each key the first position and the life, or 0 where the
+ * head is needed. */
 const reserveScript = `
 local answers = {}
 for i, key in ipairs(KEYS) do

@@ -16,11 +16,11 @@ interface DeviceClaim {
   readonly claim: string
 }
 
-/** To the brokers that have a member of a conversation connected: `changed` (its title, or how many
- * its members are), `receipts`, `typing`. To those that have the user connected: `membership`
- * (begun, ended, muted), `settings`, `read` (by a device of the user's own). To one broker:
- * `takeOver` (a device of its is elsewhere now), `released` (its connection there has ended, and its
- * cursors are stored). To all: `missed` (some of what was emitted may be lost). */
+/** To the brokers that have a member of a conversation connected: `changed` (its title, or how
+ * many its members are), `receipts`, `typing`. To those that have the user connected:
+ * `membership` (begun, ended, muted), `settings`, `read` (by a device of the user's own). To one
+ * broker: `takeOver` (a device of its is elsewhere now), `released` (its connection there has
+ * ended, and its cursors are stored). To all: `missed` (some of what was emitted may be lost). */
 export type Notice =
   | { readonly type: 'changed'; readonly conversation: string }
   | {
