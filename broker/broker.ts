@@ -17,7 +17,7 @@ import { attachWebSocket } from './doors/web-socket.ts'
 import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import { makePlainLane } from './plain/lane.ts'
-import type { PlainPersistence } from './plain/ports.ts'
+import type { PlainBus, PlainPersistence } from './plain/ports.ts'
 import { fullBucket, takeThenWait } from './rate.ts'
 import { readBroker } from './readings.ts'
 import { makeRetransmissions } from './retransmissions.ts'
@@ -47,6 +47,11 @@ export interface BrokerParts
   extends Omit<BrokerContext, 'plain' | 'postman' | 'counts' | 'retransmissions'> {
   /** What aedes keeps between connections. */
   readonly plainPersistence: PlainPersistence
+  /** What brokers tell each other of plain topics; their persistence is shared then. */
+  readonly plainBus?: PlainBus
+  /** How often a broker says that it lives, ms: wills of one that is silent are published by others
+   * after seven to eleven times this. */
+  readonly plainHeartbeatMs?: number
   /** Those in front of the port for MQTT over TCP. */
   readonly proxies?: Proxies
   /** Everybody may do everything, and there is no chat. */
@@ -60,6 +65,8 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const { limits, logger, clock, log, releases, proxies } = parts
   const plain = await makePlainLane({
     persistence: parts.plainPersistence,
+    bus: parts.plainBus,
+    heartbeatMs: parts.plainHeartbeatMs,
     logger,
     clock,
     unsentBytesMax: limits.windowBytesMax,

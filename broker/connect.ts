@@ -100,8 +100,7 @@ async function open(connection: Connection, packet: ConnectPacket, device: strin
   const granted = grant(packet, device, context.limits)
   const arrival = { user, device, link: connection, ...lifeOf(packet, granted) }
   const { session, present } = await context.engine.attach(arrival)
-  if (present) context.plain.returned(deviceKey(session))
-  else await context.plain.forget(deviceKey(session))
+  const isRemembered = await returnToPlain(context, deviceKey(session), present)
   // The peer may have gone, or another connection of the device come, meanwhile.
   if (connection.state !== 'connecting') return context.engine.detach(session)
   connection.identity = identity
@@ -114,9 +113,16 @@ async function open(connection: Connection, packet: ConnectPacket, device: strin
   acceptConnect(connection, packet, { present, granted })
   connection.opened()
   // aedes hears of a device when it has something to remember for it, or to say.
-  const isPlain = present && context.plain.remembers(deviceKey(session))
-  if (will || isPlain || session.subscriptions.plain().length > 0) introducePlain(connection, will)
+  if (will || isRemembered || session.subscriptions.plain().length > 0)
+    introducePlain(connection, will)
   session.start()
+}
+
+/** Whether aedes may hold something of a session that goes on; of a new one nothing counts. */
+async function returnToPlain({ plain }: BrokerContext, key: string, isPresent: boolean) {
+  if (isPresent) return plain.returned(key)
+  await plain.forget(key)
+  return false
 }
 
 /** Whether a session is kept when its device goes, and for how long. Below level 5 a clean one is

@@ -80,7 +80,7 @@ export function deliverOnceAtHighestQos(
 ): void {
   const internal = client as AedesClient
   const { deliver0, deliverQoS } = internal
-  let last: number | undefined
+  let last: { readonly brokerId: string; readonly brokerCounter: number } | undefined
   const deliver: Deliver = (packet, done) => {
     const { brokerId, brokerCounter } = packet
     const isOwn = packet.clientId === client.id
@@ -89,8 +89,9 @@ export function deliverOnceAtHighestQos(
     packet.nl = false
     // A retained message for a new subscription has no broker.
     if (brokerId) {
-      if (brokerCounter === last) return void setImmediate(done)
-      last = brokerCounter
+      const isLast = brokerCounter === last?.brokerCounter && brokerId === last?.brokerId
+      if (isLast) return void setImmediate(done)
+      last = { brokerId, brokerCounter }
       internal.duplicates[brokerId] = 0
     } else if (packet.qos > 0 && !client.clean && !ids.isFull()) {
       packet.messageId = ids.take()

@@ -12,36 +12,50 @@ import { keepRetain, retainAtOnce } from './adaptation.ts'
 import type { PlainClient } from './client.ts'
 import { makeForward } from './forward.ts'
 import { beginLife, noteWill, readNote, withIdentifier } from './note.ts'
-import type { Forwarded, PlainPersistence } from './ports.ts'
+import type { Forwarded, PlainBus, PlainPersistence } from './ports.ts'
+import { joinOthers } from './spread.ts'
 
 interface AedesParts {
   readonly persistence: PlainPersistence
   readonly logger: Logger
   readonly clock: Clock
+  /** Where other brokers are told and heard, if there are any. */
+  readonly bus?: PlainBus | undefined
+  /** How often a broker says that it lives, ms: when others have missed that for three times, they
+   * publish its wills, after seven to eleven times this. */
+  readonly heartbeatMs?: number | undefined
+  /** Messages of other brokers may have been lost. */
+  missed?(): void
 }
 
 const noPayload = Buffer.alloc(0)
 
 /** Makes aedes for the clients that `known` knows by then. */
 export async function makeAedes(
-  { persistence, logger, clock }: AedesParts,
+  { persistence, logger, clock, bus, heartbeatMs = 2000, missed = ignore }: AedesParts,
   known: WeakMap<Client, PlainClient>,
 ): Promise<Aedes> {
   const forward = makeForward({ now: clock, isDraining: persistence.isDraining })
-  const aedes = await Aedes.createBroker({
+  const aedes = new Aedes({
     persistence,
+    ...(bus === undefined ? {} : { heartbeatInterval: heartbeatMs }),
     // Messages wait for nobody: a reader who is too slow is cut.
     concurrency: 0,
     drainTimeout: 0,
     preConnect(client, packet, done) {
       // A payload with its note may be longer than a CONNECT could say.
-      const will = known.get(client as Client)?.introduction.will
-      if (will !== undefined) packet.will = noteWill(will)
+      const plain = known.get(client as Client)
+      const { will } = plain?.introduction ?? {}
+      if (will !== undefined) {
+        packet.will = Object.assign(noteWill(will), { delayMs: plain?.willDelayMs() })
+      }
       done(null, true)
     },
     authorizePublish(client, packet, done) {
-      const may = client !== null && known.get(client)?.introduction.mayPublish(packet.topic)
-      if (client !== null) prepare(packet, client.id, clock())
+      // Without a client it is the will of a broker that died: it was granted there.
+      const may = client === null || known.get(client)?.introduction.mayPublish(packet.topic)
+      const clientId = client?.id ?? (packet as Forwarded).clientId
+      if (clientId !== undefined) prepare(packet, clientId, clock())
       done(may ? null : new Error('a publish that is not granted'))
     },
     authorizeSubscribe(client, subscription, done) {
@@ -58,6 +72,8 @@ export async function makeAedes(
       return forwarded ?? null
     },
   })
+  if (bus !== undefined) joinOthers(aedes, bus, missed)
+  await aedes.listen()
   sendRetainedAsAsked(aedes, persistence, known)
   keepOptions(persistence, known)
   keepPace(persistence, known)
@@ -160,3 +176,5 @@ function oneByOne(packets: AsyncGenerator<Forwarded>): Readable {
 function forgetStack(_client: unknown, error: Error): void {
   error.stack = error.message
 }
+
+function ignore(): void {}

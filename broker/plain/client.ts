@@ -279,12 +279,17 @@ export class PlainClient {
     return 1 + variableInteger(length).length + length <= packetBytesMax
   }
 
+  /** How long after its connection the client's will is published, ms. */
+  willDelayMs(): number {
+    const { willDelayInterval = 0 } = this.introduction.will?.properties ?? {}
+    return Math.min(willDelayInterval * 1000, this.lastsMs)
+  }
+
   /** Leaves aedes once it has read what it was given: with DISCONNECT, or so that the will is
    * published [MQTT-3.1.2-8, MQTT-3.14.4-3], at once or later, but not after the session has ended
    * [MQTT5-3.1.2-8]. */
   leave(owesWill: boolean): void {
-    const { willDelayInterval = 0 } = this.introduction.will?.properties ?? {}
-    const willDelayMs = Math.min(willDelayInterval * 1000, this.lastsMs)
+    const willDelayMs = this.willDelayMs()
     const isDelayed = owesWill && willDelayMs > 0
     if (isDelayed) this.#delayWill(willDelayMs)
     const leave = () => {

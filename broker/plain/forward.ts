@@ -11,7 +11,7 @@ import type { Forwarded } from './ports.ts'
 interface ForwardParts {
   readonly now: () => number
   /** Whether the queue of a client is being sent: what is new joins it. */
-  isDraining(clientId: string): boolean
+  isDraining(clientId: string, packet: Forwarded): boolean
 }
 
 type Forward = (plain: PlainClient, client: Client, packet: Forwarded) => Forwarded | null
@@ -42,7 +42,7 @@ export function makeForward({ now, isDraining }: ForwardParts): Forward {
     // What waited for the client has a packet id already. It comes one after the other, as fast as
     // it is read, and so do retained messages.
     if (messageId === undefined) {
-      if (qos > 0 && isDraining(client.id)) return null
+      if (qos > 0 && isDraining(client.id, packet)) return null
       if (!plain.hasIdFor(qos) || !(retain || plain.hasRoomFor(qos))) return null
     }
     if (retain) plain.retainedComes()

@@ -8,9 +8,13 @@ import { makeLocks } from '../../services/delivery/locks.ts'
 import { deliverOnceAtHighestQos, numberBy } from './adaptation.ts'
 import { makeAedes } from './aedes.ts'
 import type { Introduction, PlainLink } from './client.ts'
-import { keysOf, PlainClient } from './client.ts'
+import { PlainClient } from './client.ts'
 import { makeDelays } from './delays.ts'
-import type { PlainPersistence } from './ports.ts'
+import type { PlainBus, PlainPersistence } from './ports.ts'
+import { reconcile } from './reconcile.ts'
+import type { Remembered } from './remembered.ts'
+import { makeRemembered } from './remembered.ts'
+import { makeRepair } from './repair.ts'
 import { makeWills } from './wills.ts'
 
 interface PlainLaneParts {
@@ -19,18 +23,22 @@ interface PlainLaneParts {
   readonly clock: Clock
   /** What a device may leave untaken, bytes. */
   readonly unsentBytesMax: number
+  /** Where other brokers are told and heard, if there are any; the persistence is shared then. */
+  readonly bus?: PlainBus | undefined
+  /** How often a broker says that it lives, ms; see `makeAedes`. */
+  readonly heartbeatMs?: number | undefined
 }
 
 export interface PlainLane {
   /** Makes the device known to aedes, in place of a connection of the same client id. */
   introduce(introduction: Introduction, link: PlainLink): PlainClient
-  /** Whether aedes may hold something of a durable client that is away: half-finished QoS 2,
-   * messages that wait. */
+  /** Whether aedes may hold something of a durable client, as far as this broker knows. */
   remembers(clientId: string): boolean
   /** Whether a client has half-finished the QoS 2 publish of a packet id. */
   isHalfFinished(clientId: string, packetId: number): Promise<boolean>
-  /** A device goes on with its session: its last will is not published [MQTT5-3.1.3-9]. */
-  returned(clientId: string): void
+  /** A device goes on with its session: its last will is not published [MQTT5-3.1.3-9]. Whether
+   * aedes may hold something of it: half-finished QoS 2, messages that wait. */
+  returned(clientId: string): Promise<boolean>
   /** Makes aedes forget a client that is away or about to leave [MQTT-3.1.2-6]: its session has
    * ended, and a will that waits is published [MQTT5-3.1.2-8]. */
   forget(clientId: string): Promise<void>
@@ -51,34 +59,26 @@ const delayedEndsMax = 10_000
 export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
   const { persistence, logger, clock, unsentBytesMax } = parts
   const known = new WeakMap<Client, PlainClient>()
-  const aedes = await makeAedes(parts, known)
   const present = new Map<string, PlainClient>()
-  /** Durable clients, with the next packet id of each: ids go on where the last connection left,
-   * because messages of it may wait with theirs. Costs less than what aedes keeps of them. */
-  const remembered = new Map<string, number>()
+  const repair = makeRepair({ persistence, present, logger })
+  const aedes = await makeAedes({ ...parts, missed: repair.start }, known)
+  const remembered = makeRemembered(persistence, logger)
   const withLock = makeLocks()
-  const wills = makeWills(aedes, clock)
+  const wills = makeWills(aedes, clock, persistence.shared)
   const endings = makeDelays(delayedEndsMax)
 
   /** Lasts as long as aedes has the client. */
   const attend = async (plain: PlainClient): Promise<void> => {
-    const { clientId, clean, startsClean, isAlone, firstId } = plain.introduction
-    if ((clean || startsClean) && remembered.delete(clientId)) await persistence.forget(clientId)
-    if (!clean) {
-      const nextId = remembered.get(clientId)
-      plain.isPresent = nextId !== undefined
-      plain.ids.goOn(nextId ?? firstId, persistence.unanswered(clientId))
-      remembered.set(clientId, plain.ids.next())
-      if (!isAlone) await reconcile(persistence, plain.introduction)
-      persistence.expect(clientId)
-    }
+    const { clientId, clean, startsClean, isAlone } = plain.introduction
+    if (clean || startsClean) await remembered.forget(clientId)
+    if (!clean) await recall(plain, persistence, remembered)
     const client = aedes.handle(plain.stream)
     known.set(client, plain)
     numberBy(client, plain.ids)
     deliverOnceAtHighestQos(client, plain, persistence.keepSent)
     plain.connect()
     await plain.gone
-    if (!clean) remembered.set(clientId, plain.ids.next())
+    if (!clean) await remembered.departed(clientId, plain.ids.next())
     // Nobody else knows when the session of a client of the trusted mode ends.
     const isEnding = isAlone && Number.isFinite(plain.lastsMs) && present.get(clientId) === plain
     if (isEnding) endings.set(clientId, plain.lastsMs, () => expired(clientId))
@@ -86,11 +86,7 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
 
   const forget = async (clientId: string): Promise<void> => {
     wills.hasten(clientId)
-    if (!remembered.has(clientId)) return
-    await withLock(clientId, async () => {
-      remembered.delete(clientId)
-      await persistence.forget(clientId)
-    })
+    await withLock(clientId, () => remembered.forget(clientId))
   }
 
   const expired = (clientId: string): void => {
@@ -129,18 +125,38 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
       return plain
     },
     remembers: (clientId) => remembered.has(clientId),
-    remembered: () => remembered.size,
+    remembered: remembered.count,
     isHalfFinished: (clientId, packetId) => isHalfFinished(persistence, clientId, packetId),
-    returned: (clientId) => wills.cancel(clientId),
+    returned(clientId) {
+      wills.cancel(clientId)
+      return remembered.returned(clientId)
+    },
     forget,
     expired,
     clients: () => aedes.connectedClients,
-    close() {
+    async close() {
       wills.close()
       endings.close()
-      return new Promise((resolve) => aedes.close(() => resolve()))
+      repair.close()
+      await new Promise<void>((resolve) => aedes.close(() => resolve()))
+      await parts.bus?.close()
+      persistence.shared?.close()
     },
   }
+}
+
+/** What is kept of a durable client that has come is made that of its introduction. */
+async function recall(
+  plain: PlainClient,
+  persistence: PlainPersistence,
+  remembered: Remembered,
+): Promise<void> {
+  const { clientId, firstId, isAlone } = plain.introduction
+  const nextId = await remembered.arrived(clientId)
+  plain.isPresent = nextId !== undefined
+  plain.ids.goOn(nextId || firstId, persistence.unanswered(clientId))
+  if (!isAlone) await reconcile(persistence, plain.introduction)
+  persistence.expect(clientId)
 }
 
 async function isHalfFinished(
@@ -154,20 +170,4 @@ async function isHalfFinished(
   } catch {
     return false
   }
-}
-
-/** Makes the subscriptions aedes keeps for a device those the device is known to have. They differ
- * after a restart, or when a connection ended before aedes was told of a change. */
-async function reconcile(persistence: PlainPersistence, introduction: Introduction): Promise<void> {
-  const client = { id: introduction.clientId }
-  const known = introduction.subscriptions.map((it) => {
-    return { topic: it.filter, qos: it.qos, ...keysOf(it) }
-  })
-  const topics = new Set(known.map(({ topic }) => topic))
-  const kept = (await persistence.subscriptionsByClient(client)).map(({ topic }) => topic)
-  await persistence.removeSubscriptions(
-    client,
-    kept.filter((topic) => !topics.has(topic)),
-  )
-  if (known.length > 0) await persistence.addSubscriptions(client, known)
 }

@@ -7,6 +7,7 @@ import { prepare } from './aedes.ts'
 import type { Introduction } from './client.ts'
 import { makeDelays } from './delays.ts'
 import { noteWill } from './note.ts'
+import type { PlainWill, SharedPersistence } from './ports.ts'
 
 /** How many may wait; when there are more, they are published at once. */
 const delayedWillsMax = 10_000
@@ -22,18 +23,27 @@ export interface Wills {
   close(): void
 }
 
-export function makeWills(aedes: Aedes, clock: Clock): Wills {
+/** In `shared` they are kept as well, for the case that this broker dies. */
+export function makeWills(aedes: Aedes, clock: Clock, shared?: SharedPersistence): Wills {
   const { set, cancel, hasten, close } = makeDelays(delayedWillsMax)
-  const publish = ({ will, clientId, mayPublish }: Introduction): void => {
-    if (will === undefined || !mayPublish(will.topic)) return
-    const packet = { cmd: 'publish' as const, dup: false, ...noteWill(will) }
+  const publish = ({ clientId }: Introduction, packet: PlainWill): void => {
     prepare(packet, clientId, clock())
     aedes.publish(packet, () => {})
+    shared?.dropDelayed(clientId).catch(ignore)
   }
   return {
-    delay: (introduction, ms) => set(introduction.clientId, ms, () => publish(introduction)),
+    delay(introduction, ms) {
+      const { clientId, will, mayPublish } = introduction
+      if (will === undefined || !mayPublish(will.topic)) return
+      const packet = { cmd: 'publish' as const, dup: false, ...noteWill(will) }
+      shared?.keepDelayed(clientId, packet, clock() + ms).catch(ignore)
+      set(clientId, ms, () => publish(introduction, packet))
+    },
     cancel,
     hasten,
     close,
   }
 }
+
+/** It is published here all the same. */
+function ignore(): void {}

@@ -1,0 +1,121 @@
+// What aedes keeps between connections, in a Redis that all brokers share: by aedes-persistence-redis
+// subscriptions and retained messages; queues, half-finished QoS 2 and wills in keys of our own, see
+// scripts.ts. Chat never comes here. What a device that is connected needs at once is in memory.
+
+import type { Redis } from 'ioredis'
+import type { Clock } from '../../protocol/clock.ts'
+import { systemClock } from '../../protocol/clock.ts'
+import type { Logger } from '../../protocol/logger.ts'
+import { makeIncoming } from './incoming.ts'
+import type { BrokerFacade } from './package.ts'
+import { makePackage } from './package.ts'
+import type { QueueLimits } from './queue-store.ts'
+import { makeQueueStore } from './queue-store.ts'
+import { makeQueues } from './queues.ts'
+import type { RetainedLimits } from './retained.ts'
+import { makeRetained } from './retained.ts'
+import { connectScripts } from './scripts.ts'
+import { makeSubscriptions } from './subscriptions.ts'
+import { makeWills } from './wills.ts'
+
+interface PersistenceParts {
+  /** Where Redis is: connections of their own are opened to there. */
+  readonly redis: Redis
+  readonly limits: QueueLimits & RetainedLimits
+  readonly logger: Logger
+  readonly clock?: Clock
+}
+
+/** Redis that is away is told once in so many ms. */
+const complaintMs = 10_000
+/** How long the first connection is waited for at the start, ms. */
+const startMs = 2000
+
+/** Makes the persistence. It starts without Redis, too: what cannot be kept is lost then, and all is
+ * loaded when Redis is there. */
+export function makeRedisPlainPersistence(parts: PersistenceParts) {
+  const { logger, limits, clock = systemClock } = parts
+  const redis = connectScripts(parts.redis)
+  const complain = makeComplaints(clock, logger)
+  const failed = (err: unknown) => complain(err, 'Redis could not be asked for plain topics')
+  const full = () => complain(undefined, 'no room for what plain topics keep')
+  redis.on('error', failed)
+  let brokerId = ''
+  const make = () => makePackage({ conn: redis })
+  const subscriptions = makeSubscriptions(make)
+  const retained = makeRetained({ redis, package: make(), limits, now: clock, failed, full })
+  const queues = makeQueues(makeQueueStore({ redis, limits, now: clock, full }), failed)
+  const incoming = makeIncoming(redis)
+  const wills = makeWills(redis, () => brokerId, clock)
+  const load = () => subscriptions.reload().catch(failed)
+
+  const forget = async (id: string): Promise<void> => {
+    const filters = await subscriptions.subscriptionsByClient({ id })
+    await queues.forgetQueue(id)
+    const topics = filters.map(({ topic }) => topic)
+    await subscriptions.removeSubscriptions({ id }, topics)
+  }
+
+  return {
+    ...subscriptions,
+    ...retained,
+    ...queues,
+    ...incoming,
+    ...tolerant(wills, failed),
+    async setup(aedes: BrokerFacade) {
+      brokerId = aedes.id
+      await subscriptions.setup(aedes)
+      await isReady(redis)
+      await load()
+    },
+    /** The lane forgets what a clean client left. */
+    cleanSubscriptions: async () => {},
+    forget,
+    shared: {
+      arrived: (id: string) => queues.arrived(id),
+      departed: (id: string, nextId: number) => queues.departed(id, nextId),
+      async returned(id: string) {
+        const [, isKept] = await Promise.all([wills.dropWills(id), queues.isKept(id)])
+        return isKept
+      },
+      keepDelayed: wills.keepDelayed,
+      dropDelayed: wills.dropDelayed,
+      async catchUp() {
+        await subscriptions.reload()
+        return await queues.missed()
+      },
+      onBack: (call: () => void) => void redis.on('ready', call),
+      close: () => redis.disconnect(),
+    },
+  }
+}
+
+/** aedes makes a connection fail whose will cannot be kept, and the process if it cannot be removed:
+ * it has the will itself, too. */
+function tolerant(wills: ReturnType<typeof makeWills>, failed: (err: unknown) => void) {
+  return {
+    streamWill: wills.streamWill,
+    putWill: (...of: Parameters<typeof wills.putWill>) => wills.putWill(...of).catch(failed),
+    delWill: (...of: Parameters<typeof wills.delWill>) => wills.delWill(...of).catch(failed),
+  }
+}
+
+function makeComplaints(now: Clock, logger: Logger) {
+  let last = Number.NEGATIVE_INFINITY
+  return (err: unknown, message: string) => {
+    if (now() < last + complaintMs) return
+    last = now()
+    logger.warn({ err }, message)
+  }
+}
+
+function isReady(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, startMs)
+    redis.once('ready', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
