@@ -84,14 +84,14 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
     if (isEnding) endings.set(clientId, plain.lastsMs, () => expired(clientId))
   }
 
-  const forget = async (clientId: string): Promise<void> => {
+  const end = async (clientId: string): Promise<void> => {
     wills.hasten(clientId)
     await withLock(clientId, () => remembered.forget(clientId))
   }
 
   const expired = (clientId: string): void => {
     if (present.has(clientId)) return
-    forget(clientId).catch((err: unknown) => {
+    end(clientId).catch((err: unknown) => {
       logger.error({ err }, 'aedes could not forget a device that stayed away')
     })
   }
@@ -131,7 +131,10 @@ export async function makePlainLane(parts: PlainLaneParts): Promise<PlainLane> {
       wills.cancel(clientId)
       return remembered.returned(clientId)
     },
-    forget,
+    async forget(clientId) {
+      wills.hasten(clientId)
+      if (await remembered.returned(clientId)) await end(clientId)
+    },
     expired,
     clients: () => aedes.connectedClients,
     async close() {

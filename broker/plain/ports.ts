@@ -62,8 +62,10 @@ export interface SharedPersistence {
   arrived(clientId: string): Promise<number | undefined>
   /** It has gone. */
   departed(clientId: string, nextId: number): Promise<void>
-  /** The session of a client goes on: its wills are not published. Whether something is kept. */
-  returned(clientId: string): Promise<boolean>
+  /** Whether something is kept of a client, connected or away. */
+  isKept(clientId: string): Promise<boolean>
+  /** A client is back: the wills of its earlier connections are not published. */
+  dropWills(clientId: string): Promise<void>
   /** Keeps a will until its delay is over, in case that this broker is not there then. */
   keepDelayed(clientId: string, will: PlainWill, dueAt: number): Promise<void>
   dropDelayed(clientId: string): Promise<void>

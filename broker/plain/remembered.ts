@@ -11,7 +11,7 @@ export interface Remembered {
   arrived(clientId: string): Promise<number | undefined>
   /** It has gone. */
   departed(clientId: string, nextId: number): Promise<void>
-  /** Whether something is kept of a client whose session goes on. */
+  /** A client is back, and its wills of before are void. Whether something is kept of it. */
   returned(clientId: string): Promise<boolean>
   /** Makes the persistence forget a client, if it has it. */
   forget(clientId: string): Promise<void>
@@ -52,8 +52,12 @@ function makeShared(
       logger.debug({ err }, 'what is kept of plain topics is away')
       return value
     }
+  const returned = async (clientId: string) => {
+    const [isKept] = await Promise.all([shared.isKept(clientId), shared.dropWills(clientId)])
+    return isKept
+  }
   const forget = async (clientId: string) => {
-    if (await shared.returned(clientId)) await persistence.forget(clientId)
+    if (await shared.isKept(clientId)) await persistence.forget(clientId)
   }
   return {
     arrived(clientId) {
@@ -64,7 +68,7 @@ function makeShared(
       present.delete(clientId)
       await shared.departed(clientId, nextId).catch(orElse(undefined))
     },
-    returned: (clientId) => shared.returned(clientId).catch(orElse(false)),
+    returned: (clientId) => returned(clientId).catch(orElse(false)),
     forget: (clientId) => forget(clientId).catch(orElse(undefined)),
     has: (clientId) => present.has(clientId),
     count: () => present.size,

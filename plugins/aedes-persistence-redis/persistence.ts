@@ -41,6 +41,8 @@ export function makeRedisPlainPersistence(parts: PersistenceParts) {
   const full = () => complain(undefined, 'no room for what plain topics keep')
   redis.on('error', failed)
   let brokerId = ''
+  /** Whether what is kept was asked for once. */
+  let hasBegun = false
   const make = () => makePackage({ conn: redis })
   const subscriptions = makeSubscriptions(make)
   const retained = makeRetained({ redis, package: make(), limits, now: clock, failed, full })
@@ -67,24 +69,26 @@ export function makeRedisPlainPersistence(parts: PersistenceParts) {
       await subscriptions.setup(aedes)
       await isReady(redis)
       await load()
+      hasBegun = true
     },
     /** The lane forgets what a clean client left. */
     cleanSubscriptions: async () => {},
+    /** aedes refuses a clean client if this fails. */
+    cleanIncoming: (client: { readonly id: string }) =>
+      incoming.cleanIncoming(client).catch(failed),
     forget,
     shared: {
       arrived: (id: string) => queues.arrived(id),
       departed: (id: string, nextId: number) => queues.departed(id, nextId),
-      async returned(id: string) {
-        const [, isKept] = await Promise.all([wills.dropWills(id), queues.isKept(id)])
-        return isKept
-      },
+      isKept: queues.isKept,
+      dropWills: wills.dropWills,
       keepDelayed: wills.keepDelayed,
       dropDelayed: wills.dropDelayed,
       async catchUp() {
         await subscriptions.reload()
         return await queues.missed()
       },
-      onBack: (call: () => void) => void redis.on('ready', call),
+      onBack: (call: () => void) => void redis.on('ready', () => hasBegun && call()),
       close: () => redis.disconnect(),
     },
   }

@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import mqtt from 'mqtt-packet'
-import { type Broker, makeBroker } from '../../../broker/broker.ts'
+import { type Broker, type BrokerParts, makeBroker } from '../../../broker/broker.ts'
 import type { BrokerLimits } from '../../../broker/context.ts'
 import type { PlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
 import { makePlainPersistence } from '../../../plugins/aedes-persistence/memory.ts'
@@ -62,6 +62,7 @@ const limits: BrokerLimits = {
 export async function makeBenchBroker(
   t: Owner,
   more: Partial<BrokerLimits> = {},
+  plain: Partial<Pick<BrokerParts, 'plainPersistence' | 'plainBus'>> = {},
 ): Promise<BenchBroker> {
   const world = makeWorld(t)
   const { memory, engine } = world
@@ -125,6 +126,7 @@ export async function makeBenchBroker(
     isTrusted: false,
     plainAccess: makePlainAccess(['t/open']),
     plainPersistence,
+    ...plain,
   })
   const port = await broker.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {

@@ -60,7 +60,7 @@ t.test('aedes-persistence-redis', { skip }, async (t) => {
   await t.test('a device goes on at another broker with what it has not answered', async (t) => {
     const [one, other] = await make(t, { count: 2 })
     if (one === undefined || other === undefined) throw new Error('none')
-    t.equal(await other.shared.returned(bob.id), false)
+    t.equal(await other.shared.isKept(bob.id), false)
     t.equal(await one.shared.arrived(bob.id), undefined)
     await one.addSubscriptions(bob, [{ topic: 't/+', qos: 2, subscriptionIdentifier: 7 } as never])
     t.match(await other.subscriptionsByTopic('t/a'), [{ clientId: bob.id, qos: 2 }])
@@ -71,7 +71,7 @@ t.test('aedes-persistence-redis', { skip }, async (t) => {
     await one.outgoingUpdate(bob, { ...message(2), messageId: 40_002 })
     await one.outgoingUpdate(bob, { cmd: 'pubrel', qos: 0, dup: false, messageId: 40_001 })
     await one.shared.departed(bob.id, 40_003)
-    t.equal(await other.shared.returned(bob.id), true)
+    t.equal(await other.shared.isKept(bob.id), true)
     t.equal(await other.shared.arrived(bob.id), 40_003)
     t.same(other.unanswered(bob.id).toSorted(), [40_001, 40_002])
     const queue: Record<string, unknown>[] = []
@@ -170,7 +170,7 @@ t.test('aedes-persistence-redis', { skip }, async (t) => {
       }
       return found
     }
-    await other.shared.returned('dave/phone')
+    await other.shared.dropWills('dave/phone')
     t.same(await ask(), [], 'silent for the first time')
     t.same(await ask(), ['t/w'])
     time = 1499
