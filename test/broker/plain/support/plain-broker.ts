@@ -15,8 +15,8 @@ interface Owner {
 }
 
 const limits = {
-  messagesMax: 100,
-  bytesMax: 100_000,
+  messagesMax: 2000,
+  bytesMax: 1_000_000,
   bytesInAllMax: 10_000_000,
   retainedMax: 100,
   retainedBytesMax: 100_000,
