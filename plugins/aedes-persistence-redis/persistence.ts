@@ -19,7 +19,8 @@ import { makeSubscriptions } from './subscriptions.ts'
 import { makeWills } from './wills.ts'
 
 interface PersistenceParts {
-  /** Where Redis is: connections of their own are opened to there. */
+  /** Of the use `commands`: what Redis cannot take now fails at once, nothing piles up. Another one
+   * like it is opened, and closed with the persistence. */
   readonly redis: Redis
   readonly limits: QueueLimits & RetainedLimits
   readonly logger: Logger

@@ -32,9 +32,12 @@ export interface PlainBus {
   close(): Promise<void>
 }
 
+/** They are closed by who made them, after the bus. */
 interface PlainBusParts {
-  /** Where Redis is: connections of their own are opened to there. */
-  readonly redis: Redis
+  /** Of the use `commands`; others may use it, too. */
+  readonly commands: Redis
+  /** Of the use `subscriptions`, for the bus alone. */
+  readonly subscriptions: Redis
   readonly logger: Logger
 }
 
@@ -42,8 +45,6 @@ interface PlainBusParts {
 const prefix = 'parley:plain:'
 /** Messages on their way to Redis; further ones are not told. */
 const underWayMax = 10_000
-/** How long a command may take, ms. */
-const commandTimeout = 2000
 /** How long is waited until Redis has taken a filter, ms. */
 const listenMs = 1000
 /** Trouble is told once in so many ms. */
@@ -51,20 +52,9 @@ const complaintMs = 10_000
 
 const lostTopic = `${prefix}$lost`
 
-export function makePlainBus({ redis, logger }: PlainBusParts): PlainBus {
-  const subscriber = redis.duplicate({
-    keyPrefix: '',
-    enableReadyCheck: false,
-    maxRetriesPerRequest: null,
-  })
-  const publisher = redis.duplicate({
-    keyPrefix: '',
-    commandTimeout,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-  })
-  const emitter = makeEmitter({ subConn: subscriber, pubConn: publisher })
+/** Makes the bus of a broker. */
+export function makePlainBus({ commands, subscriptions, logger }: PlainBusParts): PlainBus {
+  const emitter = makeEmitter({ subConn: subscriptions, pubConn: commands })
   const id = randomUUID()
   const complain = makeComplaints(logger)
   let underWay = 0
@@ -76,13 +66,17 @@ export function makePlainBus({ redis, logger }: PlainBusParts): PlainBus {
   // Without a listener an error ends the process.
   const { state } = emitter as unknown as { readonly state: EventEmitter }
   state.on('error', complain)
-  for (const connection of [subscriber, publisher]) connection.on('error', complain)
 
   /** mqemitter calls once for each filter that matches, in one turn, with the same message. */
   const heard = (message: object, done: () => void) => {
     const { from, packet } = message as Told
     if (message !== last && from !== id) take(packet)
     last = message
+    done()
+  }
+
+  const lost = (_message: object, done: () => void) => {
+    missed()
     done()
   }
 
@@ -101,13 +95,13 @@ export function makePlainBus({ redis, logger }: PlainBusParts): PlainBus {
   }
 
   let wasConnected = false
-  subscriber.on('ready', () => {
+  subscriptions.on('ready', () => {
     if (wasConnected) missed()
     wasConnected = true
   })
   // Others cannot know what this broker could not tell.
   const confess = setInterval(() => {
-    if (!hasLost || publisher.status !== 'ready') return
+    if (!hasLost || commands.status !== 'ready') return
     hasLost = false
     send({ topic: lostTopic, from: id, packet: { topic: lostTopic, payload: '' } })
   }, listenMs)
@@ -128,15 +122,13 @@ export function makePlainBus({ redis, logger }: PlainBusParts): PlainBus {
     hear(taken, gap) {
       take = taken
       missed = gap
-      emitter.on(lostTopic, (_message, done) => {
-        missed()
-        done()
-      })
+      emitter.on(lostTopic, lost)
     },
     async close() {
       clearInterval(confess)
-      subscriber.disconnect()
-      publisher.disconnect()
+      emitter.removeListener(lostTopic, lost)
+      take = ignore
+      missed = ignore
     },
   }
 }

@@ -28,7 +28,7 @@ export interface Scripts {
   plainDepart(...args: Argument[]): Promise<number>
   plainForget(...args: Argument[]): Promise<number>
   /** topic, bytes, when it is over or '', now, retainedMax, retainedBytesMax. Whether there is
-   * room; the message before is gone. */
+   * room: the caller stores the message, or removes the one before. */
   plainRetain(...args: Argument[]): Promise<number>
   /** Fields of wills. Removes them, of whatever broker. */
   plainDropWills(...args: Argument[]): Promise<number>
@@ -127,6 +127,9 @@ local function drop(it)
   if size then redis.call('DECRBY', total, size) end
   redis.call('HDEL', sizes, it)
   redis.call('ZREM', expiries, it)
+end
+local function remove(it)
+  drop(it)
   redis.call('HDEL', retained, it)
 end
 local function isFull()
@@ -134,10 +137,10 @@ local function isFull()
   return tonumber(redis.call('GET', total) or '0') + bytes > tonumber(ARGV[6])
 end
 drop(topic)
-if bytes == 0 then return 1 end
+if bytes == 0 then redis.call('HDEL', retained, topic) return 1 end
 if isFull() then
   for _, it in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', ARGV[4], 'LIMIT', 0, 1000)) do
-    drop(it)
+    remove(it)
   end
 end
 if isFull() then return 0 end
@@ -177,19 +180,15 @@ export type Connection = Redis & Scripts
 
 /** All keys of plain topics begin with it. */
 const keyPrefix = 'parley:plain:'
-/** How long a command may take, ms. */
-const commandTimeout = 2000
-
-/** Opens a connection of its own to where `redis` leads. What Redis cannot take now fails at once:
- * nothing piles up here. */
+/** Opens a connection like `redis`, with the scripts and the prefix. */
 export function connectScripts(redis: Redis): Connection {
-  const connection = redis.duplicate({
-    keyPrefix,
-    commandTimeout,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-  })
+  const connection = redis.duplicate({ keyPrefix, enableAutoPipelining: false })
   for (const [name, script] of Object.entries(scripts)) connection.defineCommand(name, script)
+  // A script that Redis does not have is sent again as a whole, and so after what followed it.
+  connection.on('ready', () => {
+    for (const { lua } of Object.values(scripts)) connection.script('LOAD', lua).catch(ignore)
+  })
   return connection as Connection
 }
+
+function ignore(): void {}

@@ -203,6 +203,20 @@ t.test('plain topics of a cluster', { skip }, async (t) => {
     await watcher.leave()
   })
 
+  await t.test('Redis that hangs holds up nobody who is here', async (t) => {
+    const near = introduce(one, 'near/hang', { clean: true })
+    await near.subscribe({ filter: 't/hang', qos: 1 })
+    const alice = introduce(one, 'alice/hang', { clean: true })
+    await alice.plain.ready
+    server.pause()
+    const before = Date.now()
+    for (let index = 0; index < 20; index++) alice.publish('t/hang', `${index}`)
+    await until('all came', () => near.texts().length === 20)
+    t.ok(Date.now() < before + 1000)
+    server.resume()
+    await Promise.all([near.leave(), alice.leave()])
+  })
+
   await t.test('Redis that begins anew is made good', async (t) => {
     const bob = introduce(other, 'bob/restart')
     await bob.subscribe({ filter: 't/restart', qos: 1 })

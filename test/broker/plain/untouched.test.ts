@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { makeRedisPlainPersistence } from '../../../plugins/aedes-persistence-redis/persistence.ts'
 import { makePlainBus } from '../../../plugins/aedes-persistence-redis/plain-bus.ts'
+import { connectRedis, type RedisUse } from '../../../plugins/redis/connect.ts'
 import { makeQuietLogger } from '../../services/delivery/support/devices.ts'
 import { requireProgram } from '../../support/programs.ts'
 import { startRedis } from '../../support/redis.ts'
@@ -21,14 +22,17 @@ const { skip } = requireProgram('redis-server')
 
 t.test('chat never touches the Redis of plain topics', { skip }, async (t) => {
   const server = await startRedis(t)
-  const redis = new Redis(server.url)
-  const watch = redis.duplicate()
   const logger = makeQuietLogger()
+  const connect = (use: RedisUse) => connectRedis(server.url, { use, name: use, logger })
+  const redis = connect('commands')
+  const subscriptions = connect('subscriptions')
+  const watch = new Redis(server.url)
   const plainPersistence = makeRedisPlainPersistence({ redis, limits, logger })
-  const plainBus = makePlainBus({ redis, logger })
+  const plainBus = makePlainBus({ commands: redis, subscriptions, logger })
   const { world, port, stored } = await makeBenchBroker(t, {}, { plainPersistence, plainBus })
   t.teardown(() => {
     redis.disconnect()
+    subscriptions.disconnect()
     watch.disconnect()
   })
   world.memory.group('town', 'alice')
@@ -44,8 +48,8 @@ t.test('chat never touches the Redis of plain topics', { skip }, async (t) => {
   await until('what a connection costs was seen', () => seen.some((it) => /^ping/i.test(it)))
   t.ok(seen.length < 10, `a connection costs little: ${seen.join('; ')}`)
   seen.length = 0
-  const subscriptions = [{ topic: 'g/town/msg', qos: 1 as const }]
-  alice.send({ cmd: 'subscribe', messageId: 1, subscriptions })
+  const chat = [{ topic: 'g/town/msg', qos: 1 as const }]
+  alice.send({ cmd: 'subscribe', messageId: 1, subscriptions: chat })
   await alice.got('suback')
   for (let index = 1; index <= 50; index++) alice.send(publish('g/town/msg', `m${index}`, index))
   await until('all are stored', () => stored.length === 50)

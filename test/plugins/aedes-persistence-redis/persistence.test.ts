@@ -95,6 +95,21 @@ t.test('aedes-persistence-redis', { skip }, async (t) => {
     t.same(left, ['parley:plain:bytes'], 'nothing is left of it')
   })
 
+  await t.test('what is left to a queue that seemed empty is found', async (t) => {
+    const [persistence] = await make(t, {})
+    if (persistence === undefined) throw new Error('none')
+    await persistence.shared.arrived(bob.id)
+    const found = [{ clientId: bob.id, topic: 't/a', qos: 2 as const }]
+    persistence.expect(bob.id)
+    const next = persistence.outgoingStream(bob)[Symbol.asyncIterator]().next()
+    // The queue is being asked for when the message is published, and left to it.
+    await new Promise((resolve) => setImmediate(resolve))
+    const isPut = persistence.outgoingEnqueueCombi(found, message(1))
+    await persistence.outgoingClearMessageId(bob, message(1))
+    await isPut
+    t.match(await next, { value: { brokerCounter: 1 } })
+  })
+
   await t.test('a connection that another one replaced sends nothing more', async (t) => {
     const [one, other] = await make(t, { count: 2 })
     if (one === undefined || other === undefined) throw new Error('none')

@@ -1,12 +1,12 @@
 // The plain lane of a broker in a cluster, over Redis, and devices that are introduced to it.
 
-import { Redis } from 'ioredis'
 import mqtt, { type IPublishPacket, type Packet } from 'mqtt-packet'
 import type { Introduction, PlainClient } from '../../../../broker/plain/client.ts'
 import { makePlainLane, type PlainLane } from '../../../../broker/plain/lane.ts'
 import { writeNoted } from '../../../../broker/plain/note.ts'
 import { makeRedisPlainPersistence } from '../../../../plugins/aedes-persistence-redis/persistence.ts'
 import { makePlainBus } from '../../../../plugins/aedes-persistence-redis/plain-bus.ts'
+import { connectRedis } from '../../../../plugins/redis/connect.ts'
 import type { Logger } from '../../../../protocol/logger.ts'
 import type { Subscription } from '../../../../services/delivery/ports.ts'
 
@@ -35,11 +35,11 @@ export async function makePlainBroker(
   url: string,
   { heartbeatMs = 100, logger = quiet }: Options = {},
 ): Promise<PlainLane> {
-  const redis = new Redis(url)
-  redis.on('error', ignore)
+  const redis = connectRedis(url, { use: 'commands', name: 'plain', logger })
+  const subscriptions = connectRedis(url, { use: 'subscriptions', name: 'plain-bus', logger })
   const lane = await makePlainLane({
     persistence: makeRedisPlainPersistence({ redis, limits, logger }),
-    bus: makePlainBus({ redis, logger }),
+    bus: makePlainBus({ commands: redis, subscriptions, logger }),
     logger,
     clock: Date.now,
     unsentBytesMax: 100_000,
@@ -48,6 +48,7 @@ export async function makePlainBroker(
   t.teardown(async () => {
     await lane.close()
     redis.disconnect()
+    subscriptions.disconnect()
   })
   return lane
 }
