@@ -6,8 +6,8 @@ import type { Logger } from '../../protocol/logger.ts'
 import type { PlainPersistence } from './ports.ts'
 
 export interface Remembered {
-  /** A durable client has come. The packet id it goes on with, 0 if any will do; undefined if nothing
-   * is kept of it. */
+  /** A durable client has come. The packet id it goes on with, 0 if any will do; undefined if
+   * nothing is kept of it. */
   arrived(clientId: string): Promise<number | undefined>
   /** It has gone. */
   departed(clientId: string, nextId: number): Promise<void>

@@ -1,5 +1,5 @@
-// What waits for durable devices, and what must be known of a device while it is connected here. The
-// package's own queues keep one packet id of a message for all its devices, forget the granted QoS,
+// What waits for durable devices, and what must be known of a device while it is connected here.
+// The package's own queues keep one packet id of a message for all its devices, forget the granted QoS,
 // keep an entry of each QoS 2 message for ever, and have no bounds.
 
 import { randomUUID } from 'node:crypto'
@@ -34,8 +34,6 @@ interface Attended {
 
 /** Tells of Redis that could not be asked. */
 type Failed = (err: unknown) => void
-
-export type Queues = ReturnType<typeof makeQueues>
 
 export function makeQueues(store: QueueStore, failed: Failed) {
   const attended = new Map<string, Attended>()

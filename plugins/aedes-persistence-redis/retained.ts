@@ -15,7 +15,7 @@ export interface RetainedLimits {
   readonly retainedBytesMax: number
 }
 
-export interface RetainedPacket {
+interface RetainedPacket {
   readonly topic: string
   readonly payload: Uint8Array | string
   readonly qos: 0 | 1 | 2

@@ -13,7 +13,7 @@ import type { Redis } from 'ioredis'
 type Argument = string | number | Buffer
 
 /** Scripts as commands of a connection: keys, then arguments. */
-export interface Scripts {
+interface Scripts {
   /** member, message, bytes, when it is over or '', now, messagesMax, bytesMax, bytesInAllMax,
    * packet id or ''. 1: it waits, 0: the queue is full, -1: there is no room in all. */
   plainEnqueue(...args: Argument[]): Promise<number>
@@ -149,7 +149,7 @@ redis.call('INCRBY', total, bytes)
 if ARGV[3] ~= '' then redis.call('ZADD', expiries, ARGV[3], topic) end
 return 1`
 
-/** Wills are in `wills:<broker>`, a hash for each broker that has any, which `will-brokers` lists. */
+/** Wills are in `wills:<broker>`, a hash for each broker that has any; `will-brokers` lists them. */
 const dropWills = `
 local dropped = 0
 for _, broker in ipairs(redis.call('SMEMBERS', KEYS[1])) do

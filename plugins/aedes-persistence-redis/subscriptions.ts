@@ -1,6 +1,6 @@
-// The subscriptions of durable clients, by aedes-persistence-redis: in Redis, and those of the whole
-// cluster in memory. It loads them once, and waits for ever for what Pub/Sub has lost; here they are
-// loaded anew whenever something may have been missed.
+// The subscriptions of durable clients, by aedes-persistence-redis: in Redis, and those of the
+// whole cluster in memory. It loads them once, and waits for ever for what Pub/Sub has lost; here
+// they are loaded anew whenever something may have been missed.
 
 import type { BrokerFacade, RedisPersistence } from './package.ts'
 import type { Subscriber } from './queues.ts'

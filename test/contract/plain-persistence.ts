@@ -15,7 +15,7 @@ const limits = {
   retainedBytesMax: 10_000,
 }
 
-export type Limits = typeof limits
+type Limits = typeof limits
 
 interface Client {
   readonly id: string

@@ -2,8 +2,8 @@
 
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { makeRedisPlainPersistence } from '../../../plugins/aedes-persistence-redis/persistence.ts'
 import { makePlainBus } from '../../../plugins/aedes-persistence-redis/plain-bus.ts'
+import { makeRedisPlainPersistence } from '../../../plugins/aedes-persistence-redis/redis.ts'
 import { connectRedis, type RedisUse } from '../../../plugins/redis/connect.ts'
 import { makeQuietLogger } from '../../services/delivery/support/devices.ts'
 import { requireProgram } from '../../support/programs.ts'

@@ -4,8 +4,8 @@ import mqtt, { type IPublishPacket, type Packet } from 'mqtt-packet'
 import type { Introduction, PlainClient } from '../../../../broker/plain/client.ts'
 import { makePlainLane, type PlainLane } from '../../../../broker/plain/lane.ts'
 import { writeNoted } from '../../../../broker/plain/note.ts'
-import { makeRedisPlainPersistence } from '../../../../plugins/aedes-persistence-redis/persistence.ts'
 import { makePlainBus } from '../../../../plugins/aedes-persistence-redis/plain-bus.ts'
+import { makeRedisPlainPersistence } from '../../../../plugins/aedes-persistence-redis/redis.ts'
 import { connectRedis } from '../../../../plugins/redis/connect.ts'
 import type { Logger } from '../../../../protocol/logger.ts'
 import type { Subscription } from '../../../../services/delivery/ports.ts'
@@ -68,7 +68,7 @@ export interface PlainDevice {
 
 let packetId = 0
 
-/** Introduces a device; a durable one unless told otherwise. What it gets it answers, if it is to. */
+/** Introduces a device; a durable one unless told otherwise. It answers what it gets. */
 export function introduce(
   lane: PlainLane,
   clientId: string,

@@ -1,6 +1,7 @@
-// What aedes keeps between connections, in a Redis that all brokers share: by aedes-persistence-redis
-// subscriptions and retained messages; queues, half-finished QoS 2 and wills in keys of our own, see
-// scripts.ts. Chat never comes here. What a device that is connected needs at once is in memory.
+// What aedes keeps between connections, in a Redis that all brokers share: subscriptions and
+// retained messages by aedes-persistence-redis; queues, half-finished QoS 2 and wills in keys of
+// our own, see scripts.ts. Chat never comes here. What a device that is connected needs at once is
+// in memory.
 
 import type { Redis } from 'ioredis'
 import type { Clock } from '../../protocol/clock.ts'
@@ -32,8 +33,8 @@ const complaintMs = 10_000
 /** How long the first connection is waited for at the start, ms. */
 const startMs = 2000
 
-/** Makes the persistence. It starts without Redis, too: what cannot be kept is lost then, and all is
- * loaded when Redis is there. */
+/** Makes the persistence. It starts without Redis, too: what cannot be kept is lost then, and all
+ * is loaded when Redis is there. */
 export function makeRedisPlainPersistence(parts: PersistenceParts) {
   const { logger, limits, clock = systemClock } = parts
   const redis = connectScripts(parts.redis)
@@ -95,8 +96,8 @@ export function makeRedisPlainPersistence(parts: PersistenceParts) {
   }
 }
 
-/** aedes makes a connection fail whose will cannot be kept, and the process if it cannot be removed:
- * it has the will itself, too. */
+/** aedes ends a connection whose will cannot be kept, and the process if one cannot be removed; it
+ * has the will itself, too. */
 function tolerant(wills: ReturnType<typeof makeWills>, failed: (err: unknown) => void) {
   return {
     streamWill: wills.streamWill,

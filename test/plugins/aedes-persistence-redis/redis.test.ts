@@ -2,7 +2,7 @@
 
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { makeRedisPlainPersistence } from '../../../plugins/aedes-persistence-redis/persistence.ts'
+import { makeRedisPlainPersistence } from '../../../plugins/aedes-persistence-redis/redis.ts'
 import { testPlainPersistence } from '../../contract/plain-persistence.ts'
 import { makeQuietLogger } from '../../services/delivery/support/devices.ts'
 import { requireProgram } from '../../support/programs.ts'
