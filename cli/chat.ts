@@ -6,11 +6,10 @@ import type { Settings } from '../config/schema.ts'
 import { systemClock } from '../protocol/clock.ts'
 import type { Logger } from '../protocol/logger.ts'
 import { makeRoutes } from '../services/access/routes.ts'
-import type { MembershipChange } from '../services/conversations/conversations.ts'
 import { makeConversations } from '../services/conversations/conversations.ts'
 import { makeEngine } from '../services/delivery/engine.ts'
 import { startExpiry } from '../services/delivery/expiry.ts'
-import { makeFollow } from '../services/delivery/follow.ts'
+import { makeMembershipNews } from '../services/delivery/membership-news.ts'
 import { makeHealth } from '../services/log/health.ts'
 import { makeLog } from '../services/log/log.ts'
 import { makeReleases } from '../services/log/releases.ts'
@@ -38,6 +37,7 @@ export function makeChat(
         acknowledged: (position) => receipts.watch.acknowledged(position),
         started: (session) => receipts.watch.started(session),
         subscribed: (session) => receipts.watch.subscribed(session),
+        reread: (member, membership) => receipts.watch.reread(member, membership),
         gone: (user) => receipts.watch.gone(user),
       },
       wantsRoom: () => expiry.hasten(),
@@ -76,19 +76,11 @@ export function makeChat(
     },
     settings,
   )
-  const follow = makeFollow({ membershipChanged: engine.membershipChanged, attempt: log.attempt })
-  const tell = async (change: MembershipChange) => {
-    try {
-      await follow(change)
-      await log.attempt(() => receipts.membershipChanged(change))
-    } catch (err) {
-      logger.warn({ err }, 'a membership change reaches connected devices when they reconnect')
-    }
-  }
+  const news = makeMembershipNews({ engine, attempt: log.attempt, logger })
   const conversations = makeConversations({
     store: store.conversations,
-    announce: (change) => void tell(change),
-    renamed: engine.renamed,
+    announce: news.announce,
+    renamed: news.renamed,
     random: randomBytes,
   })
   return {

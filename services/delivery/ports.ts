@@ -1,5 +1,5 @@
-// What the delivery engine needs of a store (devices, their subscriptions and cursors), of the log,
-// and of a connection.
+// What the delivery engine needs of a store (devices, their subscriptions and cursors), and, in a
+// cluster, of what remembers which broker has a device.
 
 /** What a subscription of MQTT 5 may ask for beside its QoS; absent is false, or none. */
 export interface SubscriptionOptions {
@@ -83,4 +83,19 @@ export interface DeviceStore {
   /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown
    * or of a conversation the user has left is skipped. */
   saveCursors(updates: readonly CursorUpdate[]): Promise<void>
+}
+
+/** Which broker has which device connected. A claim is `<broker>/<number>/<ms since the epoch>`. It
+ * may forget everything at any time, and is asked in vain while it is away. Nothing rejects. */
+export interface ClaimStore {
+  /** Claims a device, by its key; resolves with the claim that it takes the place of, if that one's
+   * broker lives; undefined when it is not known. */
+  claim(device: string, claim: string): Promise<string | undefined>
+  /** Keeps claims for longer, and restores those that were forgotten; of two the younger one holds.
+   * Resolves with the indexes of those in whose place there is another. */
+  renew(
+    claims: readonly { readonly device: string; readonly claim: string }[],
+  ): Promise<readonly number[]>
+  /** Removes a claim, if it is the device's. */
+  release(device: string, claim: string): void
 }

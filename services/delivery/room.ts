@@ -62,6 +62,8 @@ export interface Listener {
   readonly positions: ReadonlyMap<Room, Position>
   /** Takes a new entry of the position's room, or notes that there is one. */
   offer(position: Position, delivery: Delivery): void
+  /** Compares all positions with their rooms' heads. */
+  repair(): void
   /** Hears that a position of its own moved. */
   moved(position: Position): void
   /** Hears that a position was acknowledged further, and is not noted. */

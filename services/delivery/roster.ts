@@ -31,49 +31,45 @@ export interface Roster {
   room(conversation: string): Room | undefined
   /** Ends a membership at once; undefined when a connected user had none. */
   remove(conversation: string, user: string): Member | undefined
-  /** Reads one membership of a connected user again. Tells what changed: a member who is new, or
-   * the one who left. Nothing happens when the user is not connected. */
-  refresh(
-    conversation: string,
-    user: string,
-  ): Promise<{ readonly joined?: Member; readonly left?: Member }>
+  /** Reads one membership of a connected user again. Tells what became of it; nothing when the user
+   * is not connected. */
+  refresh(conversation: string, user: string): Promise<readonly Refreshed[]>
+  /** The same for all memberships. */
+  refreshAll(user: string): Promise<readonly Refreshed[]>
   users(): Iterable<ConnectedUser>
   /** The rooms, also those that come while they are gone through. */
   rooms(): Iterator<Room>
 }
 
+/** What became of a membership. One that ended and began anew has `left` and `joined`. */
+export interface Refreshed {
+  readonly joined?: Member
+  readonly left?: Member
+  /** A member who was one before, and what the store knows of it now. */
+  readonly kept?: { readonly member: Member; readonly membership: Membership }
+}
+
+/** Follows who is here, so that what concerns them is heard of from other brokers. */
+export interface Hearing {
+  /** Resolves when what changes from now on of the user's memberships is heard of; undefined when
+   * nobody else changes them. */
+  userCame(user: string): Promise<void> | undefined
+  userWent(user: string): void
+  roomOpened(room: Room): void
+  roomClosed(room: Room): void
+}
+
 /** Makes the roster. Rooms live as long as a member is connected. */
-export function makeRoster(store: ConversationStore): Roster {
+export function makeRoster(store: ConversationStore, hearing: Hearing): Roster {
   const guests = new Map<string, Guest>()
-  const rooms = makeRooms()
+  const rooms = makeRooms(hearing)
 
-  const add = (guest: Guest, membership: Membership): Member => {
-    const { joinedSeq, delivered, read, mutedUntil, hidesReads } = membership
-    const room = rooms.open(membership)
-    const marks = { delivered, read, mutedUntil, hidesReads }
-    const states = { active: true, hasLeft: false, owner: guest }
-    const member: Member = { user: guest.user, room, joinedSeq, ...states, ...marks }
-    room.members.add(member)
-    guest.memberships.set(membership.conversation.id, member)
-    guest.counter?.missed(member)
-    return member
-  }
-
-  const drop = (guest: Guest, member: Member) => {
-    member.active = false
-    guest.memberships.delete(member.room.conversation.id)
-    for (const session of guest.sessions) session.ignore(member.room)
-    rooms.leave(member)
-    guest.counter?.left(member)
-  }
-
-  const end = (guest: Guest, member: Member) => {
-    member.hasLeft = true
-    drop(guest, member)
-  }
+  const { add, drop, end, compare } = makeMembers(rooms)
 
   const arrive = (user: string): Guest => {
     const loaded = rooms.watch(async () => {
+      const heard = hearing.userCame(user)
+      if (heard !== undefined) await heard
       const found = await store.membershipsOf(user)
       for (const membership of found) add(guest, membership)
     })
@@ -88,6 +84,24 @@ export function makeRoster(store: ConversationStore): Roster {
     if (--guest.holds > 0) return
     if (guests.get(guest.user) === guest) guests.delete(guest.user)
     for (const member of [...guest.memberships.values()]) drop(guest, member)
+    hearing.userWent(guest.user)
+  }
+
+  /** Reads after earlier refreshes of the user; nothing changes if the user has gone meanwhile. */
+  const refresh = async (
+    user: string,
+    read: (guest: Guest) => Promise<readonly (readonly [string, Membership | undefined])[]>,
+  ): Promise<readonly Refreshed[]> => {
+    const guest = guests.get(user)
+    if (guest === undefined) return []
+    const work = async () => {
+      const found = await read(guest)
+      if (guests.get(user) !== guest) return []
+      return found.map(([conversation, membership]) => compare(guest, conversation, membership))
+    }
+    const refreshed = guest.refreshed.then(() => rooms.watch(work))
+    guest.refreshed = refreshed.then(ignore, ignore)
+    return refreshed
   }
 
   return {
@@ -114,36 +128,69 @@ export function makeRoster(store: ConversationStore): Roster {
       if (guest !== undefined && member !== undefined) end(guest, member)
       return member
     },
-    async refresh(conversation, user) {
-      const guest = guests.get(user)
-      if (guest === undefined) return {}
-      const read = async () => {
-        const membership = await store.membership(conversation, user)
-        const member = guest.memberships.get(conversation)
-        if (guests.get(user) !== guest) return {}
-        if (membership !== undefined && member === undefined) {
-          return { joined: add(guest, membership) }
-        }
-        if (membership !== undefined || member === undefined) return {}
-        end(guest, member)
-        return { left: member }
-      }
-      const refreshed = guest.refreshed.then(() => rooms.watch(read))
-      guest.refreshed = refreshed.then(ignore, ignore)
-      return refreshed
-    },
+    refresh: (conversation, user) =>
+      refresh(user, async () => [[conversation, await store.membership(conversation, user)]]),
+    refreshAll: (user) =>
+      refresh(user, async ({ memberships }) => {
+        const found = new Map<string, Membership | undefined>()
+        for (const it of await store.membershipsOf(user)) found.set(it.conversation.id, it)
+        for (const id of memberships.keys()) if (!found.has(id)) found.set(id, undefined)
+        return [...found]
+      }),
     users: () => guests.values(),
     rooms: rooms.all,
   }
+}
+
+/** Begins and ends the memberships of those who are connected. */
+function makeMembers(rooms: Rooms) {
+  const add = (guest: Guest, membership: Membership): Member => {
+    const { joinedSeq, delivered, read, mutedUntil, hidesReads } = membership
+    const room = rooms.open(membership)
+    const marks = { delivered, read, mutedUntil, hidesReads }
+    const states = { active: true, hasLeft: false, owner: guest }
+    const member: Member = { user: guest.user, room, joinedSeq, ...states, ...marks }
+    room.members.add(member)
+    guest.memberships.set(membership.conversation.id, member)
+    guest.counter?.missed(member)
+    return member
+  }
+
+  const drop = (guest: Guest, member: Member) => {
+    member.active = false
+    guest.memberships.delete(member.room.conversation.id)
+    for (const session of guest.sessions) session.ignore(member.room)
+    rooms.leave(member)
+    guest.counter?.left(member)
+  }
+
+  const end = (guest: Guest, member: Member) => {
+    member.hasLeft = true
+    drop(guest, member)
+  }
+
+  /** Takes over what the store knows of a membership; undefined when there is none. */
+  const compare = (guest: Guest, conversation: string, membership?: Membership): Refreshed => {
+    const member = guest.memberships.get(conversation)
+    if (member === undefined)
+      return membership === undefined ? {} : { joined: add(guest, membership) }
+    if (membership?.joinedSeq === member.joinedSeq) return { kept: { member, membership } }
+    end(guest, member)
+    return { left: member, ...(membership === undefined ? {} : { joined: add(guest, membership) }) }
+  }
+
+  return { add, drop, end, compare }
 }
 
 function makeConnectedUser(user: string): ConnectedUser {
   return { user, memberships: new Map(), sessions: new Set(), counter: undefined }
 }
 
+type Rooms = ReturnType<typeof makeRooms>
+
 /** The rooms, and the heads of those that are being entered: what is announced between the store's
  * answer about a conversation and the entering of its room must not be missed. */
-function makeRooms() {
+function makeRooms(hearing: Pick<Hearing, 'roomOpened' | 'roomClosed'>) {
   const rooms = new Map<string, Room>()
   /** Heads announced while anything was being read, of rooms that are not there. */
   const announced = new Map<string, number>()
@@ -162,10 +209,12 @@ function makeRooms() {
     get: (conversation: string): Room | undefined => rooms.get(conversation),
     open({ conversation, head, members }: Membership): Room {
       const { id } = conversation
-      const room = rooms.get(id) ?? makeRoom(conversation)
+      const known = rooms.get(id)
+      const room = known ?? makeRoom(conversation)
       rooms.set(id, room)
       room.memberCount = members
       room.head = Math.max(room.head, head, announced.get(id) ?? 0)
+      if (known === undefined) hearing.roomOpened(room)
       return room
     },
     leave(member: Member): void {
@@ -173,6 +222,7 @@ function makeRooms() {
       members.delete(member)
       if (members.size > 0) return
       rooms.delete(conversation.id)
+      hearing.roomClosed(member.room)
       // What is being read may be older than what was announced here.
       if (watchers > 0) announced.set(conversation.id, head)
     },

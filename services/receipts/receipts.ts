@@ -3,7 +3,8 @@
 
 import type { Clock } from '../../protocol/clock.ts'
 import type { Logger } from '../../protocol/logger.ts'
-import type { MembershipChange } from '../conversations/conversations.ts'
+import type { Peers } from '../bus/peers.ts'
+import { noPeers } from '../bus/peers.ts'
 import type { ConversationStore } from '../conversations/ports.ts'
 import type { Engine, Watch } from '../delivery/engine.ts'
 import type { ReceiptStore } from './ports.ts'
@@ -22,8 +23,6 @@ export interface Receipts
   readonly typing: Typing
   /** A user hides what was read, or does not any more. */
   hides(user: string, hidesReads: boolean): void
-  /** The number of members of a conversation may have changed. */
-  membershipChanged(change: MembershipChange): Promise<void>
   /** Writes what devices have acknowledged until now. */
   settle(): Promise<void>
   /** Writes what is left; nothing is announced any more. */
@@ -38,6 +37,8 @@ interface ReceiptsParts {
   readonly attempt: <Result>(work: () => Promise<Result>) => Promise<Result>
   readonly clock: Clock
   readonly logger: Logger
+  /** The other brokers; absent if there are none. */
+  readonly peers?: Peers
 }
 
 interface ReceiptsOptions {
@@ -60,18 +61,23 @@ const countAtOnceMaxDefault = 2000
 const listsMaxDefault = 1000
 
 export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Receipts {
-  const { engine, conversations } = parts
+  const { engine, peers = noPeers } = parts
   const { receiptMembersMax: membersMax, countAtOnceMax = countAtOnceMaxDefault } = options
   const { receiptFlushMs: flushMs = flushMsDefault, listsMax = listsMaxDefault } = options
   const tick = makeTick(() => {
     watermarks.announce()
     unread.push()
   }, options.receiptIntervalMs)
-  const unread = makeUnread({ ...parts, changed: tick.ask }, { countAtOnceMax, listsMax })
+  const unread = makeUnread({ ...parts, peers, changed: tick.ask }, { countAtOnceMax, listsMax })
   const watermarks = makeWatermarks(
-    { ...parts, moved: tick.ask, readMoved: unread.readMoved },
+    { ...parts, peers, moved: tick.ask, readMoved: unread.readMoved },
     { membersMax, flushMs },
   )
+  peers.on('settings', ({ user }) => {
+    parts
+      .attempt(() => engine.recheckUser(user))
+      .catch((err: unknown) => parts.logger.warn({ err }, 'settings are followed on reconnecting'))
+  })
   const reports = makeReports({ ...parts, watermarks }, { membersMax })
 
   return {
@@ -82,12 +88,17 @@ export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Re
         reports.catchUp(session)
       },
       subscribed: unread.listens,
+      reread(member, { read, mutedUntil, hidesReads }) {
+        member.hidesReads = hidesReads
+        watermarks.raiseRead(member, read)
+        unread.muted(member, mutedUntil)
+      },
       async gone(user) {
         unread.gone(user)
         await watermarks.settle(user.memberships.values())
       },
     },
-    typing: makeTyping(parts, { membersMax }),
+    typing: makeTyping({ ...parts, peers }, { membersMax }),
     read: watermarks.read,
     report: reports.report,
     list: unread.list,
@@ -96,12 +107,7 @@ export function makeReceipts(parts: ReceiptsParts, options: ReceiptsOptions): Re
       for (const member of engine.user(user)?.memberships.values() ?? []) {
         member.hidesReads = hidesReads
       }
-    },
-    async membershipChanged({ conversation }) {
-      const [someone] = engine.room(conversation)?.members ?? []
-      if (someone === undefined) return
-      const membership = await conversations.membership(conversation, someone.user)
-      if (membership !== undefined) someone.room.memberCount = membership.members
+      peers.tell({ user }, { type: 'settings', user })
     },
     settle: watermarks.settleAll,
     async close() {

@@ -4,8 +4,9 @@
 import { makeBoundedMap } from '../../protocol/bounded-map.ts'
 import type { Clock } from '../../protocol/clock.ts'
 import { makeTypingNotice } from '../../protocol/notices.ts'
+import type { Peers } from '../bus/peers.ts'
 import type { Engine } from '../delivery/engine.ts'
-import type { Member } from '../delivery/room.ts'
+import type { Member, Room } from '../delivery/room.ts'
 
 export interface Typing {
   /** A device of the member says that its user is typing there, or has stopped. */
@@ -15,7 +16,8 @@ export interface Typing {
 }
 
 interface TypingParts {
-  readonly engine: Pick<Engine, 'notifyMember'>
+  readonly engine: Pick<Engine, 'notifyMember' | 'room'>
+  readonly peers: Peers
   readonly clock: Clock
 }
 
@@ -39,7 +41,7 @@ interface Pace {
 }
 
 export function makeTyping(
-  { engine, clock }: TypingParts,
+  { engine, peers, clock }: TypingParts,
   { membersMax }: { readonly membersMax: number },
 ): Typing {
   const paces = makeBoundedMap<string, Pace>(usersMax)
@@ -67,6 +69,18 @@ export function makeTyping(
     return true
   }
 
+  const tellHere = (room: Room, user: string, state: { typing: boolean; at: number }) => {
+    const payload = JSON.stringify(makeTypingNotice(room.conversation, user, state))
+    for (const other of room.members) {
+      if (other.user !== user) engine.notifyMember(other, 'typing', payload)
+    }
+  }
+
+  peers.on('typing', ({ conversation, user, typing, at }) => {
+    const room = engine.room(conversation)
+    if (room !== undefined && room.memberCount <= membersMax) tellHere(room, user, { typing, at })
+  })
+
   return {
     tell(member, typing) {
       const { room, user } = member
@@ -76,10 +90,9 @@ export function makeTyping(
         dropped++
         return
       }
-      const payload = JSON.stringify(makeTypingNotice(room.conversation, user, { typing, at }))
-      for (const other of room.members) {
-        if (other.user !== user) engine.notifyMember(other, 'typing', payload)
-      }
+      const { id } = room.conversation
+      peers.tell({ conversation: id }, { type: 'typing', conversation: id, user, typing, at })
+      tellHere(room, user, { typing, at })
     },
     dropped: () => dropped,
   }

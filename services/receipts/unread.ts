@@ -4,6 +4,7 @@
 import type { Clock } from '../../protocol/clock.ts'
 import { Refusal } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/logger.ts'
+import type { Peers } from '../bus/peers.ts'
 import type { ConversationStore } from '../conversations/ports.ts'
 import type { Engine } from '../delivery/engine.ts'
 import type { Member } from '../delivery/room.ts'
@@ -20,6 +21,8 @@ export interface Unread {
   listens(session: Session): void
   gone(user: ConnectedUser): void
   readMoved(member: Member): void
+  /** The member has muted the conversation until then, or not any more: 0. */
+  muted(member: Member, until: number): void
   /** Sends the events that are owed. */
   push(): void
   /** Counted in the store; exact for the moment at which the counting began. Who asks while the
@@ -43,6 +46,7 @@ export interface UnreadParts {
   readonly conversations: Pick<ConversationStore, 'membershipsOf' | 'mute'>
   readonly clock: Clock
   readonly logger: Logger
+  readonly peers: Peers
   /** Told that there may be something to push. */
   readonly changed: () => void
 }
@@ -61,7 +65,7 @@ export function makeUnread(
   parts: UnreadParts,
   { countAtOnceMax, listsMax }: UnreadOptions,
 ): Unread {
-  const { engine, conversations, clock, changed } = parts
+  const { engine, conversations, clock, peers, changed } = parts
   const ledgers = new Map<string, Ledger>()
   /** Users with something to be told. */
   const waiting = new Set<string>()
@@ -97,7 +101,14 @@ export function makeUnread(
     guest.counter = ledger
   }
 
+  const muted = (member: Member, until: number) => {
+    if (member.mutedUntil === until) return
+    member.mutedUntil = until
+    ledgers.get(member.user)?.muted(member)
+  }
+
   return {
+    muted,
     listens({ user, subscriptions }) {
       const guest = engine.user(user)
       if (guest === undefined || guest.counter !== undefined) return
@@ -128,10 +139,9 @@ export function makeUnread(
       const mutedUntil = until !== null && until > clock() ? until : 0
       if (!(await conversations.mute(conversation, user, mutedUntil)))
         throw new Refusal('not-found')
+      peers.tell({ user }, { type: 'membership', user, conversation })
       const member = engine.user(user)?.memberships.get(conversation)
-      if (member === undefined) return
-      member.mutedUntil = mutedUntil
-      ledgers.get(user)?.muted(member)
+      if (member !== undefined) muted(member, mutedUntil)
     },
     close() {
       isClosed = true

@@ -2,10 +2,11 @@
 // written to the store, and announced to the other members who are connected.
 
 import type { Logger } from '../../protocol/logger.ts'
-import { makeReceipt, type Receipt } from '../../protocol/notices.ts'
+import type { Peers } from '../bus/peers.ts'
 import type { Engine } from '../delivery/engine.ts'
 import type { Member, Position } from '../delivery/room.ts'
 import { makeWriteBehind } from '../delivery/write-behind.ts'
+import { makeAnnouncing } from './announcing.ts'
 import type { MarkUpdate, ReceiptStore } from './ports.ts'
 import { makeSaveRead } from './reads.ts'
 
@@ -15,6 +16,8 @@ export interface Watermarks {
   /** The member has read the entries up to `seq`, or to the head if that is lower. Resolves when
    * that is durable; rejects with `StoreFailure`. */
   read(member: Member, seq: number): Promise<void>
+  /** The member has read more, and the others were told. */
+  raiseRead(member: Member, read: number): void
   /** Tells the other members what has moved since the last time. */
   announce(): void
   /** Writes what these members' devices have acknowledged. */
@@ -25,7 +28,8 @@ export interface Watermarks {
 }
 
 export interface WatermarksParts {
-  readonly engine: Pick<Engine, 'user' | 'notifyMember' | 'listens'>
+  readonly engine: Pick<Engine, 'user' | 'room' | 'notifyMember' | 'listens'>
+  readonly peers: Peers
   readonly store: Pick<ReceiptStore, 'raise'>
   /** Does store work, waiting while the store fails as a message does. */
   readonly attempt: <Result>(work: () => Promise<Result>) => Promise<Result>
@@ -44,7 +48,7 @@ interface WatermarksOptions {
 }
 
 export function makeWatermarks(parts: WatermarksParts, options: WatermarksOptions): Watermarks {
-  const { engine, store, logger, moved } = parts
+  const { engine, peers, store, logger, moved } = parts
   const behind = makeWriteBehind<Member>(
     {
       save: (members) => store.raise(members.map(markOf)),
@@ -53,6 +57,7 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
     },
     options,
   )
+  const announceAll = makeAnnouncing(parts, options.membersMax)
   const saveRead = makeSaveRead(store, parts.attempt)
   /** Positions that were acknowledged further. */
   let noted: Position[] = []
@@ -74,28 +79,29 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
     }
   }
 
-  const haveRead = (member: Member, read: number) => {
-    if (member.hasLeft || read <= member.read) return
+  /** False when that was known. */
+  const raiseRead = (member: Member, read: number): boolean => {
+    if (member.hasLeft || read <= member.read) return false
     member.read = read
     parts.readMoved(member)
+    if (!member.hidesReads) member.delivered = Math.max(member.delivered, read)
+    return true
+  }
+
+  const haveRead = (member: Member, read: number) => {
+    if (!raiseRead(member, read)) return
+    const { user, room, joinedSeq } = member
+    const conversation = room.conversation.id
+    peers.tell({ user }, { type: 'read', user, conversation, joinedSeq, read })
     if (member.hidesReads) return
-    member.delivered = Math.max(member.delivered, read)
     unannounced.add(member)
     moved()
   }
 
-  const tell = (member: Member) => {
-    const { room, user } = member
-    // What was said of the member before is the last the others hear.
-    if (member.hasLeft) return
-    if (room.memberCount > options.membersMax) return
-    let payload: string | undefined
-    for (const other of room.members) {
-      if (other.user === user || !engine.listens(other, 'receipt')) continue
-      payload ??= JSON.stringify(visibleReceipt(member))
-      engine.notifyMember(other, 'receipt', payload)
-    }
-  }
+  peers.on('read', ({ user, conversation, joinedSeq, read }) => {
+    const member = engine.user(user)?.memberships.get(conversation)
+    if (member?.joinedSeq === joinedSeq) raiseRead(member, read)
+  })
 
   return {
     acknowledged(position) {
@@ -111,9 +117,10 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
       const current = engine.user(member.user)?.memberships.get(member.room.conversation.id)
       haveRead(current?.joinedSeq === member.joinedSeq ? current : member, read)
     },
+    raiseRead,
     announce() {
       collect()
-      for (const member of unannounced) tell(member)
+      announceAll(unannounced)
       unannounced.clear()
     },
     settle(members) {
@@ -133,12 +140,4 @@ export function makeWatermarks(parts: WatermarksParts, options: WatermarksOption
 
 function markOf({ user, room, joinedSeq, delivered, read }: Member): MarkUpdate {
   return { conversation: room.conversation.id, user, joinedSeq, delivered, read }
-}
-
-/** What the others may see. */
-function visibleReceipt({ room, user, hidesReads, ...marks }: Member): Receipt {
-  const read = hidesReads ? 0 : marks.read
-  // What was read while it was hidden has not raised it.
-  const delivered = Math.max(marks.delivered, read)
-  return makeReceipt(room.conversation, user, { delivered, read })
 }

@@ -21,10 +21,10 @@ const outsideRank = 6
 /** Which service may import which other. */
 const siblings: Readonly<Record<string, readonly string[]>> = {
   access: ['conversations', 'delivery'],
-  delivery: ['conversations', 'jobs', 'log'],
+  delivery: ['bus', 'conversations', 'jobs', 'log'],
   http: ['auth', 'conversations', 'log', 'metrics', 'receipts'],
   log: ['metrics'],
-  receipts: ['conversations', 'delivery', 'log'],
+  receipts: ['bus', 'conversations', 'delivery', 'log'],
 }
 
 /** The folders of the source files. */

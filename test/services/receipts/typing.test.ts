@@ -1,6 +1,7 @@
 // Typing: who is told, and how often.
 
 import t from 'tap'
+import { noPeers } from '../../../services/bus/peers.ts'
 import type { Member } from '../../../services/delivery/room.ts'
 import { makeTyping } from '../../../services/receipts/typing.ts'
 import { makeWorld } from './support/world.ts'
@@ -17,11 +18,12 @@ async function setup(t: Parameters<typeof makeWorld>[0]) {
   const time = { now: 0 }
   const heard: string[] = []
   const engine = {
+    room: world.engine.room,
     notifyMember: ({ user }: Member, _leaf: string, payload: string) => {
       heard.push(`${user} ${(JSON.parse(payload) as { typing: boolean }).typing}`)
     },
   }
-  const typing = makeTyping({ engine, clock: () => time.now }, { membersMax: 3 })
+  const typing = makeTyping({ engine, peers: noPeers, clock: () => time.now }, { membersMax: 3 })
   const tell = (group: string, isTyping: boolean) => {
     const member = world.member('alice', `g:${group}`)
     typing.tell(member, isTyping)

@@ -40,6 +40,7 @@ export function makeWorld(
         acknowledged: (position) => receipts.watch.acknowledged(position),
         started: (session) => receipts.watch.started(session),
         subscribed: (session) => receipts.watch.subscribed(session),
+        reread: (member, membership) => receipts.watch.reread(member, membership),
         gone: (user) => receipts.watch.gone(user),
       },
     },
@@ -108,7 +109,8 @@ export function makeWorld(
       if (outcome !== 'added' && outcome !== 'removed') return
       const change = { kind, conversation: `g:${group}`, user }
       await engine.membershipChanged(change)
-      await receipts.membershipChanged(change)
+      const [someone] = engine.room(change.conversation)?.members ?? []
+      if (someone !== undefined) await engine.recheck(change.conversation, someone.user)
     },
     /** What is unread for a user, by counting everything. */
     async truth(user: string) {
