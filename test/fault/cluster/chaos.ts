@@ -3,15 +3,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Owner } from '../../support/engine-process.ts'
-import { until } from '../../support/until.ts'
-import { checkRun, countVoids, type Run } from '../checker.ts'
+import { countVoids } from '../checker.ts'
 import { makeRandom } from '../random.ts'
-import { conversationOf, readHistory } from '../server-program.ts'
-import { type Calm, type Crowd, cursorFlushMs, gatherCrowd } from './crowd.ts'
+import { type Calm, cursorFlushMs, gatherCrowd } from './crowd.ts'
 import { befall } from './faults.ts'
-import { inParallel, makePeople, type Person } from './people.ts'
+import { makePeople } from './people.ts'
 import { type Fault, type FaultKind, makePlan } from './plan.ts'
 import { type Cluster, startCluster } from './topology.ts'
+import { countDeliveries, countRepeats, judge, sum } from './verdict.ts'
 
 export interface ChaosOptions {
   readonly seed: number
@@ -30,6 +29,8 @@ export interface ChaosReport {
   readonly faults: number
   readonly acknowledged: number
   readonly deliveries: number
+  /** Deliveries again of what was not flushed. */
+  readonly repeats: number
   /** Positions that brokers took and left behind. */
   readonly voids: number
   /** Longest time from the first sending of a message to its PUBACK. */
@@ -60,20 +61,23 @@ export async function runChaos(t: Owner, options: ChaosOptions): Promise<ChaosRe
     tell(`${name}: over`)
   }
   const watching = watchBrokers(cluster, troubles)
-  const publishing = publishFor(crowd, options)
-  await Promise.all([publishing, ...plan.map(inflict)])
+  const stopPublishing = crowd.publishAtRate(options.messagesPerSecond)
+  await Promise.all([sleep(runMs), ...plan.map(inflict)])
+  stopPublishing()
   tell('all is repaired')
-  problems.push(...watching.close(), ...(await settle(crowd)))
-  const run = await collect(cluster, crowd, people)
+  problems.push(...watching.close())
+  crowd.stay()
+  const verdict = await judge(cluster.api, crowd)
   tell('all is collected')
-  problems.push(...crowd.problems, ...checkRun(run), ...clientProblems(crowd))
+  problems.push(...crowd.problems, ...verdict.problems)
   const { publishers } = crowd
   return {
     problems,
     faults: plan.length,
     acknowledged: sum(publishers.map((it) => it.acknowledged())),
-    deliveries: sum(run.devices.flatMap((it) => it.connections.map((entries) => entries.length))),
-    voids: countVoids(run),
+    deliveries: countDeliveries(verdict.run),
+    repeats: countRepeats(verdict.run),
+    voids: countVoids(verdict.run),
     longestWaitMs: Math.max(...publishers.map((it) => it.longestWaitMs())),
   }
 }
@@ -134,72 +138,4 @@ function watchBrokers({ brokers }: Cluster, { now }: Troubles) {
       return [...problems]
     },
   }
-}
-
-async function publishFor(crowd: Crowd, { runMs, messagesPerSecond }: ChaosOptions) {
-  const begin = Date.now()
-  let published = 0
-  while (Date.now() < begin + runMs) {
-    const due = ((Date.now() - begin) * messagesPerSecond) / 1000
-    for (; published < due; published++) crowd.publish()
-    await sleep(20)
-  }
-}
-
-const settleMs = 60_000
-
-/** Waits until every message is acknowledged. */
-async function settle(crowd: Crowd): Promise<readonly string[]> {
-  crowd.stay()
-  const waiting = () => sum(crowd.publishers.map((it) => it.inFlight()))
-  try {
-    await until('all is acknowledged', () => waiting() === 0, settleMs)
-    return []
-  } catch (error) {
-    return [`${(error as Error).message}: ${waiting()} are not`]
-  }
-}
-
-/** Reads all histories, and waits until the devices have what is there; the checker says better
- * than a deadline what is missing. */
-async function collect(cluster: Cluster, crowd: Crowd, people: readonly Person[]): Promise<Run> {
-  const readers = new Map<string, string>()
-  for (const { user, token, topics } of people) {
-    for (const topic of topics) readers.set(conversationOf(user, topic), token)
-  }
-  const histories = await inParallel([...readers], async ([conversation, token]) => ({
-    conversation,
-    entries: await readHistory(cluster.api, token, conversation),
-  }))
-  const heads = new Map(histories.map((it) => [it.conversation, it.entries.at(-1)?.seq ?? 0]))
-  const hasAll = ({ stream, head, keep }: Crowd['devices'][number]) => {
-    keep()
-    return stream.conversations.every((id) => head(id) >= (heads.get(id) ?? 0))
-  }
-  await until('every device has everything', () => crowd.devices.every(hasAll), settleMs).catch(
-    () => {},
-  )
-  await Promise.all(
-    crowd.devices.map((it) =>
-      it
-        .client()
-        ?.ping()
-        .catch(() => {}),
-    ),
-  )
-  return {
-    mayHaveVoids: true,
-    publications: crowd.publishers.map((it) => it.publications),
-    devices: crowd.devices.map((it) => it.stream),
-    histories,
-  }
-}
-
-function clientProblems({ publishers, devices }: Crowd): readonly string[] {
-  const notices = devices.flatMap((it) => it.notices.map((notice) => `refused: ${notice}`))
-  return [...publishers.flatMap((it) => it.problems), ...notices].slice(0, 20)
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -8,14 +8,14 @@ import { type Device, makeDevice } from '../device.ts'
 import { makePublisher, type Publisher } from '../publisher.ts'
 import type { WireClient } from '../wire-client.ts'
 import { inParallel, type Person } from './people.ts'
+import type { Participants } from './verdict.ts'
 
-export interface Crowd {
-  readonly publishers: readonly Publisher[]
-  readonly devices: readonly Device[]
+export interface Crowd extends Participants {
   /** What no client may see, as far as it is seen while it happens. */
   readonly problems: readonly string[]
-  /** One message of somebody, to one of his groups or peers. */
-  publish(): void
+  /** From now on so many messages are made each second, each by somebody, to one of his groups or
+   * peers. Returns what ends it. */
+  publishAtRate(perSecond: number): () => void
   /** From now on no device leaves by itself. */
   stay(): void
 }
@@ -82,19 +82,31 @@ export async function gatherCrowd(t: Owner, options: CrowdOptions): Promise<Crow
     })
   }
   for (const publisher of publishers) void live(publisher, async () => {})
+  const publish = () => {
+    const index = Math.floor(random() * people.length)
+    const topics = people[index]?.topics ?? []
+    publishers[index]?.publish(topics[Math.floor(random() * topics.length)] as string)
+  }
   return {
+    people,
     publishers,
     devices,
     problems,
-    publish() {
-      const index = Math.floor(random() * people.length)
-      const topics = people[index]?.topics ?? []
-      publishers[index]?.publish(topics[Math.floor(random() * topics.length)] as string)
-    },
+    publishAtRate: (perSecond) => repeat(publish, perSecond),
     stay() {
       state.mayLeave = false
     },
   }
+}
+
+function repeat(work: () => void, perSecond: number): () => void {
+  const begin = Date.now()
+  let done = 0
+  const timer = setInterval(() => {
+    const due = ((Date.now() - begin) * perSecond) / 1000
+    for (; done < due; done++) work()
+  }, 20)
+  return () => clearInterval(timer)
 }
 
 /** Notes which acknowledgements must be in the store: the broker has them, as it answered a ping

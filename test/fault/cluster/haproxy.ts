@@ -68,7 +68,7 @@ ${servers(({ httpPort }) => httpPort)}
 }
 
 /** Whether anybody accepts connections at a port. */
-export function isListening(port: number): Promise<boolean> {
+function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port })
     socket.once('error', () => resolve(false))

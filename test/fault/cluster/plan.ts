@@ -3,7 +3,7 @@
 import { makeRandom } from '../random.ts'
 
 /** What can be harmed. At most one fault at a time befalls each. */
-export type Target = 'redis' | 'mongo' | 'broker 0' | 'broker 1' | 'broker 2'
+type Target = 'redis' | 'mongo' | 'broker 0' | 'broker 1' | 'broker 2'
 
 export type FaultKind =
   | 'kill broker'

@@ -1,0 +1,100 @@
+// The end of a run on a cluster: everybody stops, catches up, and all that was seen is put before
+// the checker.
+
+import { until } from '../../support/until.ts'
+import { checkRun, type Run } from '../checker.ts'
+import type { Device } from '../device.ts'
+import type { Publisher } from '../publisher.ts'
+import { type Api, conversationOf, readHistory } from '../server-program.ts'
+import { inParallel, type Person } from './people.ts'
+
+/** Who took part. Clients that lose their connection must come back by themselves. */
+export interface Participants {
+  readonly people: readonly Person[]
+  readonly publishers: readonly Publisher[]
+  readonly devices: readonly Device[]
+}
+
+export interface Verdict {
+  /** None when every promise was kept. */
+  readonly problems: readonly string[]
+  readonly run: Run
+}
+
+const settleMs = 60_000
+
+/** Judges a run whose publishers make no more messages, on a cluster that works. */
+export async function judge(api: Api, participants: Participants): Promise<Verdict> {
+  const unanswered = await settle(participants)
+  const run = await collect(api, participants)
+  return { run, problems: [...unanswered, ...checkRun(run), ...clientProblems(participants)] }
+}
+
+/** Waits until every message is acknowledged. */
+async function settle({ publishers }: Participants): Promise<readonly string[]> {
+  const waiting = () => sum(publishers.map((it) => it.inFlight()))
+  try {
+    await until('all is acknowledged', () => waiting() === 0, settleMs)
+    return []
+  } catch (error) {
+    return [`${(error as Error).message}: ${waiting()} are not`]
+  }
+}
+
+/** Reads all histories, and waits until the devices have what is there; the checker says better
+ * than a deadline what is missing. */
+async function collect(api: Api, { people, publishers, devices }: Participants): Promise<Run> {
+  const readers = new Map<string, string>()
+  for (const { user, token, topics } of people) {
+    for (const topic of topics) readers.set(conversationOf(user, topic), token)
+  }
+  const histories = await inParallel([...readers], async ([conversation, token]) => ({
+    conversation,
+    entries: await readHistory(api, token, conversation),
+  }))
+  const heads = new Map(histories.map((it) => [it.conversation, it.entries.at(-1)?.seq ?? 0]))
+  const hasAll = ({ stream, head, keep }: Device) => {
+    keep()
+    return stream.conversations.every((id) => head(id) >= (heads.get(id) ?? 0))
+  }
+  await until('every device has everything', () => devices.every(hasAll), settleMs).catch(() => {})
+  // What is sent twice or too late comes before the answer.
+  await Promise.all(
+    devices.map((it) =>
+      it
+        .client()
+        ?.ping()
+        .catch(() => {}),
+    ),
+  )
+  return {
+    mayHaveVoids: true,
+    publications: publishers.map((it) => it.publications),
+    devices: devices.map((it) => it.stream),
+    histories,
+  }
+}
+
+function clientProblems({ publishers, devices }: Participants): readonly string[] {
+  const notices = devices.flatMap((it) => it.notices.map((notice) => `refused: ${notice}`))
+  return [...publishers.flatMap((it) => it.problems), ...notices].slice(0, 20)
+}
+
+/** How many entries all devices got, repeated ones included. */
+export function countDeliveries({ devices }: Run): number {
+  return sum(devices.flatMap((it) => it.connections.map((entries) => entries.length)))
+}
+
+/** How many of the deliveries were of a position the device had kept before. */
+export function countRepeats({ devices }: Run): number {
+  const repeats = devices.map(({ connections }) => {
+    const entries = connections.flat()
+    const distinct = new Set(entries.map(({ conversation, seq }) => `${conversation} ${seq}`))
+    return entries.length - distinct.size
+  })
+  return sum(repeats)
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
