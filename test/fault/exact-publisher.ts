@@ -21,6 +21,7 @@ export interface ExactPublisherOptions {
 
 export interface ExactPublisher {
   readonly user: string
+  readonly topic: string
   /** What it sent, in order. */
   readonly texts: readonly string[]
   /** Answers that answer nothing. */
@@ -28,6 +29,8 @@ export interface ExactPublisher {
   connect(port: number): Promise<void>
   /** Whether new messages are made, as fast as the window allows. */
   write(on: boolean): void
+  /** Makes one message; does nothing when as many as may be are in flight. */
+  publish(): void
   completed(): number
   inFlight(): number
   client(): WireClient | undefined
@@ -72,14 +75,16 @@ export function makeExactPublisher(t: Owner, options: ExactPublisherOptions): Ex
   const fill = () => {
     if (client === undefined) return
     const packets: Packet[] = []
-    while (writing && outgoing.size < inFlightMax) {
-      const text = textOf(texts.length)
-      const message: Outgoing = { text, packetId: lowestFree(), state: 'pubrec' }
-      texts.push(text)
-      outgoing.set(message.packetId, message)
-      packets.push(packetOf(message, false))
-    }
+    while (writing && outgoing.size < inFlightMax) packets.push(make())
     client.send(packets)
+  }
+
+  const make = (): Packet => {
+    const text = textOf(texts.length)
+    const message: Outgoing = { text, packetId: lowestFree(), state: 'pubrec' }
+    texts.push(text)
+    outgoing.set(message.packetId, message)
+    return packetOf(message, false)
   }
 
   const hear = (packet: Packet) => {
@@ -98,6 +103,7 @@ export function makeExactPublisher(t: Owner, options: ExactPublisherOptions): Ex
 
   return {
     user,
+    topic,
     texts,
     problems,
     async connect(port) {
@@ -116,6 +122,9 @@ export function makeExactPublisher(t: Owner, options: ExactPublisherOptions): Ex
     write(on) {
       writing = on
       fill()
+    },
+    publish() {
+      if (outgoing.size < inFlightMax) client?.send([make()])
     },
     completed: () => completed,
     inFlight: () => outgoing.size,

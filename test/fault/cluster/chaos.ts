@@ -27,7 +27,9 @@ export interface ChaosReport {
   /** None when all promises were kept. */
   readonly problems: readonly string[]
   readonly faults: number
+  /** Messages at QoS 1, and at QoS 2. */
   readonly acknowledged: number
+  readonly completed: number
   readonly deliveries: number
   /** Deliveries again of what was not flushed. */
   readonly repeats: number
@@ -43,7 +45,7 @@ export async function runChaos(t: Owner, options: ChaosOptions): Promise<ChaosRe
   const random = makeRandom(seed)
   const flags = ['--log-level', 'warn', '--cursor-flush-ms', `${cursorFlushMs}`]
   const cluster = await startCluster(t, { brokers: 3, flags })
-  const people = await makePeople(cluster.api, { ...options, random })
+  const people = await makePeople(cluster.api, { ...options, exactUsers: 10, random })
   const troubles = makeTroubles()
   const port = cluster.haproxy.mqttPort
   const crowd = await gatherCrowd(t, { people, random, port, calm: troubles.calm })
@@ -70,11 +72,12 @@ export async function runChaos(t: Owner, options: ChaosOptions): Promise<ChaosRe
   const verdict = await judge(cluster.api, crowd)
   tell('all is collected')
   problems.push(...crowd.problems, ...verdict.problems)
-  const { publishers } = crowd
+  const { publishers, exactPublishers } = crowd
   return {
     problems,
     faults: plan.length,
     acknowledged: sum(publishers.map((it) => it.acknowledged())),
+    completed: sum(exactPublishers.map((it) => it.completed())),
     deliveries: countDeliveries(verdict.run),
     repeats: countRepeats(verdict.run),
     voids: countVoids(verdict.run),

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Owner } from '../../support/engine-process.ts'
 import type { SeenEntry } from '../checker.ts'
 import { type Device, makeDevice } from '../device.ts'
+import { type ExactPublisher, makeExactPublisher } from '../exact-publisher.ts'
 import { makePublisher, type Publisher } from '../publisher.ts'
 import type { WireClient } from '../wire-client.ts'
 import { inParallel, type Person } from './people.ts'
@@ -28,6 +29,8 @@ export interface CrowdOptions {
   readonly calm: Calm
 }
 
+type Client = Pick<Device | Publisher | ExactPublisher, 'connect' | 'client'>
+
 /** Since when nothing has been wrong, as `Date.now()` has it; `Infinity` while something is. */
 export interface Calm {
   /** With what brings acknowledgements into the store while their connection lasts. */
@@ -40,6 +43,9 @@ export interface Calm {
 export const cursorFlushMs = 500
 /** What a flush may take, on a machine that has much to do. */
 const flushSlackMs = 1500
+
+/** How many messages at QoS 2 there are for each at QoS 1. */
+const exactShare = 0.2
 
 /** Subscribes all devices, and resolves when all clients have begun to live. */
 export async function gatherCrowd(t: Owner, options: CrowdOptions): Promise<Crowd> {
@@ -60,8 +66,15 @@ export async function gatherCrowd(t: Owner, options: CrowdOptions): Promise<Crow
     return device
   })
   const publishers = people.map((person) => makePublisher(t, { ...person, inFlightMax: 8 }))
+  const exactPublishers = people.flatMap((person, index) => {
+    const { user, exactTopic: topic } = person
+    if (topic === undefined) return []
+    const textOf = (n: number) => `message ${n} of ${user} at QoS 2`
+    const setsDup = index % 2 === 0
+    return [makeExactPublisher(t, { ...person, topic, textOf, setsDup, inFlightMax: 4 })]
+  })
 
-  const live = async (it: Device | Publisher, connected: (client: WireClient) => Promise<void>) => {
+  const live = async (it: Client, connected: (client: WireClient) => Promise<void>) => {
     while (!state.isOver) {
       const client = await it.connect(port).then(
         () => it.client() as WireClient,
@@ -81,15 +94,18 @@ export async function gatherCrowd(t: Owner, options: CrowdOptions): Promise<Crow
       ])
     })
   }
-  for (const publisher of publishers) void live(publisher, async () => {})
+  for (const publisher of [...publishers, ...exactPublishers]) void live(publisher, async () => {})
   const publish = () => {
     const index = Math.floor(random() * people.length)
     const topics = people[index]?.topics ?? []
     publishers[index]?.publish(topics[Math.floor(random() * topics.length)] as string)
+    if (random() < exactShare)
+      exactPublishers[Math.floor(random() * exactPublishers.length)]?.publish()
   }
   return {
     people,
     publishers,
+    exactPublishers,
     devices,
     problems,
     publishAtRate: (perSecond) => repeat(publish, perSecond),

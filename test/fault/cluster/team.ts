@@ -39,7 +39,8 @@ export async function gatherTeam(t: Owner, cluster: Cluster, options: TeamOption
   const people: Person[] = []
   for (const user of users) {
     const token = await cluster.api.token(user)
-    people.push({ user, token, topics: [teamTopic], conversations: [teamConversation] })
+    const topics = [teamTopic]
+    people.push({ user, token, topics, conversations: [teamConversation], exactTopic: undefined })
   }
   await cluster.api.addGroup('team', users)
   const members = await Promise.all(
@@ -57,6 +58,7 @@ export async function gatherTeam(t: Owner, cluster: Cluster, options: TeamOption
   return {
     people,
     members,
+    exactPublishers: [],
     publishers: members.map((it) => it.publisher),
     devices: members.map((it) => it.device),
   }

@@ -2,8 +2,9 @@
 // the checker.
 
 import { until } from '../../support/until.ts'
-import { checkRun, type Run } from '../checker.ts'
+import { checkRun, type Publications, type Run } from '../checker.ts'
 import type { Device } from '../device.ts'
+import type { ExactPublisher } from '../exact-publisher.ts'
 import type { Publisher } from '../publisher.ts'
 import { type Api, conversationOf, readHistory } from '../server-program.ts'
 import { inParallel, type Person } from './people.ts'
@@ -12,6 +13,7 @@ import { inParallel, type Person } from './people.ts'
 export interface Participants {
   readonly people: readonly Person[]
   readonly publishers: readonly Publisher[]
+  readonly exactPublishers: readonly ExactPublisher[]
   readonly devices: readonly Device[]
 }
 
@@ -31,8 +33,9 @@ export async function judge(api: Api, participants: Participants): Promise<Verdi
 }
 
 /** Waits until every message is acknowledged. */
-async function settle({ publishers }: Participants): Promise<readonly string[]> {
-  const waiting = () => sum(publishers.map((it) => it.inFlight()))
+async function settle(participants: Participants): Promise<readonly string[]> {
+  const { publishers, exactPublishers } = participants
+  const waiting = () => sum([...publishers, ...exactPublishers].map((it) => it.inFlight()))
   try {
     await until('all is acknowledged', () => waiting() === 0, settleMs)
     return []
@@ -43,10 +46,11 @@ async function settle({ publishers }: Participants): Promise<readonly string[]> 
 
 /** Reads all histories, and waits until the devices have what is there; the checker says better
  * than a deadline what is missing. */
-async function collect(api: Api, { people, publishers, devices }: Participants): Promise<Run> {
+async function collect(api: Api, participants: Participants): Promise<Run> {
+  const { people, publishers, exactPublishers, devices } = participants
   const readers = new Map<string, string>()
-  for (const { user, token, topics } of people) {
-    for (const topic of topics) readers.set(conversationOf(user, topic), token)
+  for (const { token, conversations } of people) {
+    for (const conversation of conversations) readers.set(conversation, token)
   }
   const histories = await inParallel([...readers], async ([conversation, token]) => ({
     conversation,
@@ -69,15 +73,35 @@ async function collect(api: Api, { people, publishers, devices }: Participants):
   )
   return {
     mayHaveVoids: true,
-    publications: publishers.map((it) => it.publications),
+    publications: [
+      ...publishers.map((it) => it.publications),
+      ...exactPublishers.map((it) => publicationsOf(it, histories)),
+    ],
     devices: devices.map((it) => it.stream),
     histories,
   }
 }
 
-function clientProblems({ publishers, devices }: Participants): readonly string[] {
+/** What was completed at QoS 2 has no ids of its own: its messages are those of the log, one by
+ * one, so that one too few, one too many or another one is seen. */
+function publicationsOf(publisher: ExactPublisher, histories: Run['histories']): Publications {
+  const { user, topic, texts } = publisher
+  const conversation = conversationOf(user, topic)
+  const entries = histories.find((it) => it.conversation === conversation)?.entries ?? []
+  const messages = texts.map((text, index) => ({
+    conversation,
+    id: entries[index]?.id ?? `message ${index + 1} at QoS 2`,
+    text,
+    isAcknowledged: true,
+  }))
+  return { from: user, messages }
+}
+
+function clientProblems(participants: Participants): readonly string[] {
+  const { publishers, exactPublishers, devices } = participants
   const notices = devices.flatMap((it) => it.notices.map((notice) => `refused: ${notice}`))
-  return [...publishers.flatMap((it) => it.problems), ...notices].slice(0, 20)
+  const unexpected = [...publishers, ...exactPublishers].flatMap((it) => it.problems)
+  return [...unexpected, ...notices].slice(0, 20)
 }
 
 /** How many entries all devices got, repeated ones included. */
