@@ -34,6 +34,7 @@ interface Owner {
 }
 
 interface Question {
+  readonly command: string
   readonly answered: (packet: Packet) => void
   readonly failed: (why: string) => void
 }
@@ -45,8 +46,8 @@ const answers: ReadonlySet<string> = new Set(['connack', 'suback', 'pingresp'])
 export async function connectWire(t: Owner, options: WireOptions): Promise<WireClient> {
   const socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true })
   t.teardown(() => void socket.destroy())
-  /** What is asked and not answered yet, by the answer's kind. */
-  const asked = new Map<string, Question>()
+  /** What is asked and not answered yet, oldest first. */
+  const asked = new Set<Question>()
   let open = true
   const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
   listen()
@@ -56,7 +57,7 @@ export async function connectWire(t: Owner, options: WireOptions): Promise<WireC
     let batch: Packet[] = []
     parser.on('packet', (packet) => {
       if (!answers.has(packet.cmd)) batch.push(packet)
-      else asked.get(packet.cmd)?.answered(packet)
+      else [...asked].find(({ command }) => command === packet.cmd)?.answered(packet)
     })
     socket.on('data', (chunk) => {
       parser.parse(chunk)
@@ -67,7 +68,7 @@ export async function connectWire(t: Owner, options: WireOptions): Promise<WireC
     socket.on('error', () => {})
     socket.on('close', () => {
       open = false
-      for (const { failed } of asked.values()) failed('lost its connection')
+      for (const { failed } of asked) failed('lost its connection')
     })
   }
 
@@ -77,19 +78,28 @@ export async function connectWire(t: Owner, options: WireOptions): Promise<WireC
   }
 
   const ask = async <Command extends Packet['cmd']>(packet: Packet, command: Command) => {
-    const answer = new Promise<Packet>((resolve, reject) => {
-      const failed = (why: string) => reject(new Error(`${options.user}/${options.device} ${why}`))
-      asked.set(command, { answered: resolve, failed })
-      if (!open) failed('has no connection')
+    const answer = await new Promise<Packet>((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer)
+        asked.delete(question)
+      }
+      const question: Question = {
+        command,
+        answered(packet) {
+          done()
+          resolve(packet)
+        },
+        failed(why) {
+          done()
+          reject(new Error(`${options.user}/${options.device} ${why}`))
+        },
+      }
+      const timer = setTimeout(() => question.failed(`got no ${command}`), answerMs)
+      asked.add(question)
+      if (open) send([packet])
+      else question.failed('has no connection')
     })
-    const timer = setTimeout(() => asked.get(command)?.failed(`got no ${command}`), answerMs)
-    send([packet])
-    try {
-      return (await answer) as Extract<Packet, { cmd: Command }>
-    } finally {
-      clearTimeout(timer)
-      asked.delete(command)
-    }
+    return answer as Extract<Packet, { cmd: Command }>
   }
 
   const connack = await ask(connectPacket(options), 'connack').catch((error: Error) => {
