@@ -51,7 +51,8 @@ export function makeLogReads(driver: SqlDriver): LogReads {
     let after = range.after ?? 0
     let before = range.before ?? Number.MAX_SAFE_INTEGER
     let bytes = 0
-    for (;;) {
+    // Between neighbours there is nothing; a run around them would be read for ever.
+    while (after < before - 1) {
       const count = Math.min(range.limit - entries.length, rowsAtOnce)
       const rows = statement.all([key, after, before, count])
       for (const entry of entriesOf(conversation, rows, isNewestFirst)) {
@@ -66,6 +67,7 @@ export function makeLogReads(driver: SqlDriver): LogReads {
       if (isNewestFirst) before = last.seq - last.entries + 1
       else after = last.seq
     }
+    return entries
   }
 
   return {

@@ -249,6 +249,11 @@ async function testBursts(t: Test, makeEngine: MakeEngine): Promise<void> {
       t.strictSame(seqs(newest), wanted.toReversed(), `${before} … ${after}`)
     }
     t.strictSame(seqs(await log.read(town, { after: 20, limit: 2 })), [21, 22])
+    for (const newestFirst of [false, true]) {
+      const nothing = { after: 8, before: 6, limit: 1, newestFirst }
+      t.strictSame(await log.read(town, nothing), [], 'nor anything where nothing can be')
+      t.strictSame(await log.read(town, { ...nothing, before: 9 }), [])
+    }
     t.strictSame(seqs(await log.read(town, { before: 20, limit: 2, newestFirst: true })), [19, 18])
   })
 
