@@ -3,7 +3,7 @@
 
 import type { Collection, CreateIndexesOptions, Db, IndexSpecification, ObjectId } from 'mongodb'
 import type { Role } from '../../services/conversations/ports.ts'
-import type { Subscription } from '../../services/delivery/ports.ts'
+import type { DeviceName, Subscription } from '../../services/delivery/ports.ts'
 
 /** `users`: who exists. `passwordHash` null: the user has no password. `hidesReads`: others do not
  * see what the user has read. `changes` counts the devices and memberships that were made: whoever
@@ -94,6 +94,7 @@ export interface Collections {
   readonly members: Collection<MemberDocument>
   readonly memberships: Collection<MembershipDocument>
   readonly devices: Collection<DeviceDocument>
+  readonly packets: Collection<DeviceName>
   readonly keys: Collection<SecretDocument>
 }
 
@@ -104,6 +105,7 @@ export function collectionsOf(db: Db): Collections {
     members: db.collection<MemberDocument>('members'),
     memberships: db.collection<MembershipDocument>('memberships'),
     devices: db.collection<DeviceDocument>('devices'),
+    packets: db.collection<DeviceName>('packets'),
     keys: db.collection<SecretDocument>('keys'),
   }
 }
