@@ -3,7 +3,11 @@
 
 import type { Collection, CreateIndexesOptions, Db, IndexSpecification, ObjectId } from 'mongodb'
 import type { Role } from '../../services/conversations/ports.ts'
-import type { DeviceName, Subscription } from '../../services/delivery/ports.ts'
+import type { Subscription } from '../../services/delivery/ports.ts'
+import type { MessageDocument } from './messages.ts'
+import { messagesName } from './messages.ts'
+import type { PacketDocument } from './packets.ts'
+import { packetsName } from './packets.ts'
 
 /** `users`: who exists. `passwordHash` null: the user has no password. `hidesReads`: others do not
  * see what the user has read. `changes` counts the devices and memberships that were made: whoever
@@ -88,14 +92,22 @@ export interface SecretDocument {
   readonly text: string
 }
 
+/** `probe`: one document, written by whoever wants to know whether the store can commit. */
+export interface ProbeDocument {
+  readonly _id: string
+  readonly probes: number
+}
+
 export interface Collections {
   readonly users: Collection<UserDocument>
   readonly conversations: Collection<ConversationDocument>
   readonly members: Collection<MemberDocument>
   readonly memberships: Collection<MembershipDocument>
   readonly devices: Collection<DeviceDocument>
-  readonly packets: Collection<DeviceName>
+  readonly messages: Collection<MessageDocument>
+  readonly packets: Collection<PacketDocument>
   readonly keys: Collection<SecretDocument>
+  readonly probe: Collection<ProbeDocument>
 }
 
 export function collectionsOf(db: Db): Collections {
@@ -105,8 +117,10 @@ export function collectionsOf(db: Db): Collections {
     members: db.collection<MemberDocument>('members'),
     memberships: db.collection<MembershipDocument>('memberships'),
     devices: db.collection<DeviceDocument>('devices'),
-    packets: db.collection<DeviceName>('packets'),
+    messages: db.collection<MessageDocument>(messagesName),
+    packets: db.collection<PacketDocument>(packetsName),
     keys: db.collection<SecretDocument>('keys'),
+    probe: db.collection<ProbeDocument>('probe'),
   }
 }
 
@@ -142,7 +156,7 @@ export const plans: readonly Plan[] = [
     indexes: [{ key: { user: 1, conversation: 1 }, options: { unique: true } }],
   },
   {
-    name: 'messages',
+    name: messagesName,
     shardKey: { conversation: 1 },
     indexes: [
       { key: { conversation: 1, seq: 1 }, options: { unique: true } },
@@ -164,11 +178,12 @@ export const plans: readonly Plan[] = [
     ],
   },
   {
-    name: 'packets',
+    name: packetsName,
     shardKey: { user: 1 },
     indexes: [{ key: { user: 1, device: 1, packetId: 1 }, options: { unique: true } }],
   },
   { name: 'keys', shardKey: undefined, indexes: [] },
+  { name: 'probe', shardKey: undefined, indexes: [] },
 ]
 
 /** Makes the collections and indexes that are missing. Idempotent; several processes may do it at

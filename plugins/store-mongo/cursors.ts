@@ -6,13 +6,9 @@ import type { Cursor, CursorUpdate, DeviceStore } from '../../services/delivery/
 import type { Collections, MembershipDocument } from './collections.ts'
 import { readMsMax } from './connect.ts'
 import { withFailures } from './failures.ts'
+import { piecesOf } from './pieces.ts'
 
 type Write = AnyBulkWriteOperation<MembershipDocument>
-
-/** Most writes of one command. */
-const writesMax = 1000
-/** Most users whose devices are asked for at once. */
-const usersMax = 1000
 
 /** Where the cursor of a device is in a membership. */
 export function cursorPath(device: ObjectId): `cursors.${string}` {
@@ -60,10 +56,10 @@ export function makeSaveCursors({
   const idsOf = async (updates: readonly CursorUpdate[]) => {
     const users = [...new Set(updates.map(({ user }) => user))]
     const ids = new Map<string, ObjectId>()
-    for (let from = 0; from < users.length; from += usersMax) {
+    for (const some of piecesOf(users)) {
       const found = await devices
         .find(
-          { user: { $in: users.slice(from, from + usersMax) } },
+          { user: { $in: [...some] } },
           { projection: { user: 1, device: 1 }, maxTimeMS: readMsMax },
         )
         .toArray()
@@ -96,8 +92,7 @@ async function writeAll(
   writes: readonly Write[],
   session?: ClientSession,
 ): Promise<void> {
-  for (let from = 0; from < writes.length; from += writesMax) {
-    const some = writes.slice(from, from + writesMax)
+  for (const some of piecesOf(writes)) {
     await memberships.bulkWrite(some, { ordered: false, ...(session && { session }) })
   }
 }

@@ -16,6 +16,7 @@ import type { MongoConnection } from './connect.ts'
 import { readMsMax } from './connect.ts'
 import { assertCursors, cursorPath, makeSaveCursors, setCursors } from './cursors.ts'
 import { withFailures } from './failures.ts'
+import { piecesOf } from './pieces.ts'
 
 type Needed = 'users' | 'devices' | 'memberships' | 'packets'
 
@@ -27,8 +28,6 @@ interface DeviceParts extends Pick<MongoConnection, 'transact'> {
 /** How long after it should have been heard of a device is taken for abandoned, ms: connected ones
  * are marked every hour (services/delivery/last-seen.ts), and that may fail once. */
 const silenceMsMax = 2 * 3_600_000
-/** Most writes of one command. */
-const writesMax = 1000
 /** Most devices that are removed at a time. */
 const removedAtOnce = 16
 
@@ -56,8 +55,7 @@ export function makeDevices({ collections, transact, clock }: DeviceParts): Devi
       }),
     saveLastSeen: (names, at) =>
       withFailures(async () => {
-        for (let from = 0; from < names.length; from += writesMax) {
-          const some = names.slice(from, from + writesMax)
+        for (const some of piecesOf(names)) {
           const writes = some.map(({ user, device }) => ({
             updateOne: { filter: { user, device }, update: seenAt(at) },
           }))
@@ -76,8 +74,8 @@ export function makeDevices({ collections, transact, clock }: DeviceParts): Devi
           .find(gone, { projection: { user: 1, device: 1 }, limit, maxTimeMS: readMsMax })
           .toArray()
         const removed: DeviceName[] = []
-        for (let from = 0; from < found.length; from += removedAtOnce) {
-          const removing = found.slice(from, from + removedAtOnce).map(async (it) => {
+        for (const some of piecesOf(found, removedAtOnce)) {
+          const removing = some.map(async (it) => {
             const { _id, user, device } = it
             // It may be back meanwhile.
             const isRemoved = await transact((session) =>

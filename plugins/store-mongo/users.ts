@@ -7,6 +7,7 @@ import type { Collections } from './collections.ts'
 import type { MongoConnection } from './connect.ts'
 import { readMsMax } from './connect.ts'
 import { withFailures } from './failures.ts'
+import { piecesOf } from './pieces.ts'
 
 interface UserParts extends Pick<MongoConnection, 'transact'> {
   readonly collections: Pick<Collections, 'users' | 'members' | 'memberships'>
@@ -48,8 +49,6 @@ export function makeUsers({ collections, transact, clock }: UserParts): UserStor
 }
 
 const once = { maxTimeMS: readMsMax } as const
-/** Most conversations of one command. */
-const conversationsMax = 1000
 
 interface Choice {
   readonly user: string
@@ -73,10 +72,9 @@ async function saveHides(
     .find({ user }, { session, projection: { _id: 0, conversation: 1 }, maxTimeMS: readMsMax })
     .toArray()
   const ids = found.map(({ conversation }) => conversation)
-  for (let from = 0; from < ids.length; from += conversationsMax) {
-    const some = ids.slice(from, from + conversationsMax)
+  for (const some of piecesOf(ids)) {
     await members.updateMany(
-      { conversation: { $in: some }, user },
+      { conversation: { $in: [...some] }, user },
       { $set: { hidesReads: hides } },
       { session },
     )
