@@ -11,7 +11,6 @@ import { makeEngine } from '../services/delivery/engine.ts'
 import { startExpiry } from '../services/delivery/expiry.ts'
 import { makeMembershipNews } from '../services/delivery/membership-news.ts'
 import { makeHealth } from '../services/log/health.ts'
-import { makeLog } from '../services/log/log.ts'
 import { makeReleases } from '../services/log/releases.ts'
 import { makeReceipts } from '../services/receipts/receipts.ts'
 import type { Platform } from './platform.ts'
@@ -21,11 +20,9 @@ const healthCheckMs = 2000
 export type Chat = ReturnType<typeof makeChat>
 
 /** The log, the delivery engine and what stands around them. */
-export function makeChat(
-  { store, jobs }: Pick<Platform, 'store' | 'jobs'>,
-  settings: Settings,
-  logger: Logger,
-) {
+export function makeChat(platform: Platform, settings: Settings, logger: Logger) {
+  const { store, jobs, peers, directory } = platform
+  const others = { ...(peers && { peers }), ...(directory && { directory }) }
   const engine = makeEngine(
     {
       devices: store.devices,
@@ -41,6 +38,7 @@ export function makeChat(
         gone: (user) => receipts.watch.gone(user),
       },
       wantsRoom: () => expiry.hasten(),
+      ...others,
     },
     settings,
   )
@@ -55,8 +53,8 @@ export function makeChat(
     },
     { expiryMs: settings.sessionExpirySeconds * 1000, looks: settings.roles.includes('jobs') },
   )
-  const log = makeLog(
-    { store: store.log, clock: systemClock, logger, announce: engine.announce },
+  const log = platform.makeLog(
+    { clock: systemClock, logger, announce: engine.announce },
     {
       queueMax: settings.appendQueueMax,
       queueBytesMax: settings.appendQueueBytesMax,
@@ -73,10 +71,16 @@ export function makeChat(
       attempt: log.attempt,
       clock: systemClock,
       logger,
+      ...(peers && { peers }),
     },
     settings,
   )
-  const news = makeMembershipNews({ engine, attempt: log.attempt, logger })
+  const news = makeMembershipNews({
+    engine,
+    attempt: log.attempt,
+    logger,
+    ...(peers && { peers }),
+  })
   const conversations = makeConversations({
     store: store.conversations,
     announce: news.announce,

@@ -6,6 +6,7 @@ import { makePlainPersistence } from '../plugins/aedes-persistence/memory.ts'
 import { loadAdminToken, loadKeys } from '../plugins/keys-file/keys-file.ts'
 import { openSqliteStore } from '../plugins/store-sqlite/store.ts'
 import { systemClock } from '../protocol/clock.ts'
+import { makeLog } from '../services/log/log.ts'
 import type { Platform, PlatformParts } from './platform.ts'
 import { plainLimitsOf } from './platform.ts'
 
@@ -18,6 +19,7 @@ export async function openEmbedded(settings: Settings, parts: PlatformParts): Pr
   })
   return {
     store,
+    makeLog: (logParts, options) => makeLog({ ...logParts, store: store.log }, options),
     jobs: store.jobs,
     plainPersistence: makePlainPersistence(plainLimitsOf(settings), parts.logger),
     loadKeys: () => loadKeys(settings.data),

@@ -6,7 +6,7 @@ import type { Platform, PlatformParts } from './platform.ts'
 
 /** Opens what the settings name: the data folder, or MongoDB and Redis. Rejects as these do. */
 export async function openPlatform(settings: Settings, parts: PlatformParts): Promise<Platform> {
-  if (isClustered(settings)) throw new Error('no cluster yet')
+  if (isClustered(settings)) return (await import('./cluster.ts')).openCluster(settings, parts)
   const { openEmbedded } = await import('./embedded.ts')
   return openEmbedded(settings, parts)
 }

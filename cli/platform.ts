@@ -1,13 +1,16 @@
 // What a server stands on: either one process with SQLite, or a member of a cluster on MongoDB and
 // Redis. The same ports, so that nothing above knows which.
 
-import type { PlainPersistence } from '../broker/plain/ports.ts'
+import type { PlainBus, PlainPersistence } from '../broker/plain/ports.ts'
 import type { Settings } from '../config/schema.ts'
 import type { Logger } from '../protocol/logger.ts'
 import type { SigningKey, UserStore } from '../services/auth/ports.ts'
+import type { Peers } from '../services/bus/peers.ts'
 import type { ConversationStore } from '../services/conversations/ports.ts'
+import type { Directory } from '../services/delivery/directory.ts'
 import type { DeviceStore } from '../services/delivery/ports.ts'
 import type { JobQueue } from '../services/jobs/ports.ts'
+import type { LogParts as AnyLogParts, Log, LogOptions } from '../services/log/log.ts'
 import type { LogStore } from '../services/log/ports.ts'
 import type { ReceiptStore } from '../services/receipts/ports.ts'
 
@@ -24,12 +27,22 @@ interface Store {
   readonly broken: Promise<Error>
 }
 
+/** What a log is told besides its store. */
+export type LogParts = Omit<AnyLogParts, 'store'>
+
 export interface Platform {
   readonly store: Store
+  /** Makes the log over the store. */
+  makeLog(parts: LogParts, options: LogOptions): Log
   /** What must happen later. */
   readonly jobs: JobQueue
+  /** The other brokers, and where devices are connected; absent if there is only this one. */
+  readonly peers?: Peers
+  readonly directory?: Directory
   /** What aedes keeps between connections. */
   readonly plainPersistence: PlainPersistence
+  /** What brokers tell each other of plain topics. */
+  readonly plainBus?: PlainBus
   /** The keys that tokens are signed with; made when there are none. */
   loadKeys(): Promise<readonly SigningKey[]>
   /** The administrator's token where the settings have none; made when there is none. */

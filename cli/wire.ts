@@ -190,6 +190,7 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<B
     isTrusted: settings.anonymous,
     plainAccess: makePlainAccess(settings.openTopics),
     plainPersistence: platform.plainPersistence,
+    ...(platform.plainBus && { plainBus: platform.plainBus }),
     randomId: () => randomBytes(12).toString('base64url'),
   })
   closing.push(() => broker.close(settings.drainTimeoutMs))

@@ -259,6 +259,12 @@ export const settingsSchema = Type.Object(
       [100, 10_000, hour],
       'How long a publish waits for the store before its connection is closed.',
     ),
+    fillAfterMs: count(
+      'ms',
+      [100, 3000, hour],
+      'In a cluster: after how long a position of a conversation that nobody has written is given ' +
+        'up, so that readers go on. It was reserved by a broker that died, or waits for the store.',
+    ),
     windowEntriesMax: Type.Enum(windowSizes, {
       default: 256,
       unit: 'messages',

@@ -34,6 +34,11 @@ export interface MessageDocument {
 
 export const messagesName = 'messages'
 
+/** A token that no message had before. */
+export function makeToken(): string {
+  return new ObjectId().toHexString()
+}
+
 /** Longest time a read may take on the server, ms. */
 const readMsMax = 5000
 const duplicateKey = 11_000
