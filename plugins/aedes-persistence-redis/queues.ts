@@ -1,6 +1,6 @@
 // What waits for durable devices, and what must be known of a device while it is connected here.
-// The package's own queues keep one packet id of a message for all its devices, forget the granted QoS,
-// keep an entry of each QoS 2 message for ever, and have no bounds.
+// The package's own queues keep one packet id of a message for all its devices, forget the granted
+// QoS, keep an entry of each QoS 2 message for ever, and have no bounds.
 
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'

@@ -149,7 +149,7 @@ redis.call('INCRBY', total, bytes)
 if ARGV[3] ~= '' then redis.call('ZADD', expiries, ARGV[3], topic) end
 return 1`
 
-/** Wills are in `wills:<broker>`, a hash for each broker that has any; `will-brokers` lists them. */
+/** Wills are in `wills:<broker>`, a hash for each broker; `will-brokers` lists these. */
 const dropWills = `
 local dropped = 0
 for _, broker in ipairs(redis.call('SMEMBERS', KEYS[1])) do
