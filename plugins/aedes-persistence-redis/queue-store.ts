@@ -116,11 +116,12 @@ export function makeQueueStore({ redis, limits, now, full }: QueueStoreParts) {
     async forget(id: string): Promise<void> {
       await redis.plainForget(...keysOf(id), incomingKey(id))
     },
-    /** Whether something is in the queue that was not sent. */
-    async waits(id: string): Promise<boolean> {
-      const [order = '', , sent = ''] = keysOf(id)
-      const [all, known] = await Promise.all([redis.zcard(order), redis.hlen(sent)])
-      return all > known
+    /** Whether something is in the queue that was not sent, or Redis has forgotten the device. */
+    async needsCare(id: string): Promise<boolean> {
+      const [order = '', , sent = '', , info = ''] = keysOf(id)
+      const asked = [redis.zcard(order), redis.hlen(sent), redis.hexists(info, 'owner')] as const
+      const [all, known, hasOwner] = await Promise.all(asked)
+      return all > known || hasOwner === 0
     },
   }
 }

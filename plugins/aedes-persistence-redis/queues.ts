@@ -101,7 +101,7 @@ function makeAttendance(store: QueueStore, attended: Map<string, Attended>) {
     async missed(): Promise<string[]> {
       const ids: string[] = []
       for (const [id, { isUnknown, drain }] of attended) {
-        const isBehind = isUnknown || (!drain?.isOpen() && (await store.waits(id)))
+        const isBehind = isUnknown || (!drain?.isOpen() && (await store.needsCare(id)))
         if (isBehind) ids.push(id)
       }
       return ids

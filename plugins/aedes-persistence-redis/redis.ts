@@ -100,7 +100,13 @@ export function makeRedisPlainPersistence(parts: PersistenceParts) {
  * has the will itself, too. */
 function tolerant(wills: ReturnType<typeof makeWills>, failed: (err: unknown) => void) {
   return {
-    streamWill: wills.streamWill,
+    async *streamWill(...of: Parameters<typeof wills.streamWill>) {
+      try {
+        yield* wills.streamWill(...of)
+      } catch (err) {
+        failed(err)
+      }
+    },
     putWill: (...of: Parameters<typeof wills.putWill>) => wills.putWill(...of).catch(failed),
     delWill: (...of: Parameters<typeof wills.delWill>) => wills.delWill(...of).catch(failed),
   }
