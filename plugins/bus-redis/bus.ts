@@ -63,9 +63,10 @@ export function makeRedisBus(servers: readonly BusConnections[], logger: Logger)
 
   const received = (message: mqemitterRedis.Message, done: () => void) => {
     const { topic, text } = message as unknown as Message
+    done()
+    if (typeof text !== 'string') return
     counts.received++
     hear(topic.slice(prefix.length), text.slice(0, -mark.length))
-    done()
   }
   const settled = (error?: Error) => {
     if (error !== undefined) counts.dropped++

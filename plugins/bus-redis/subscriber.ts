@@ -86,9 +86,10 @@ export function makeSubscriber(parts: SubscriberParts): Subscriber {
       if (event !== 'messageBuffer') return redis.on(event, listener)
       const hear = listener as unknown as Message
       return redis.on(event, (channel: Buffer, bytes: Buffer) => {
-        const end = bytes.length
-        if (bytes.compare(mark, 0, mark.length, end - mark.length, end) === 0) return
         try {
+          const end = bytes.length
+          if (end < mark.length) return
+          if (bytes.compare(mark, 0, mark.length, end - mark.length, end) === 0) return
           hear(channel, bytes)
         } catch (error) {
           parts.unreadable(error)

@@ -12,8 +12,8 @@ import { StoreFailure } from '../../../protocol/failure.ts'
 import type { JobQueue } from '../../../services/jobs/ports.ts'
 import { testJobQueue } from '../../contract/job-queue.ts'
 import { skipWithout } from '../../support/programs.ts'
+import { startRedis } from '../../support/redis.ts'
 import { until } from '../../support/until.ts'
-import { startRedis } from '../redis/local-redis.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const leaseMs = 1000
@@ -85,7 +85,7 @@ t.test(
   'while Redis is away adding fails soon, and the work goes on when it is back',
   { skip },
   async (t) => {
-    const server = await startRedis(t, { args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+    const server = await startRedis(t, { appendOnly: true })
     const queue = await open(t, server.url)
     const seen: unknown[] = []
     queue.handle('mail', async (payload) => void seen.push(payload), {
@@ -94,11 +94,11 @@ t.test(
     })
     await queue.add(job(1))
     await until('one ran', () => seen.length === 1)
-    server.signal('SIGSTOP')
+    server.pause()
     const begin = Date.now()
     await t.rejects(queue.add(job('stopped')), StoreFailure)
     t.ok(Date.now() - begin < 4000, 'a Redis that hangs is not waited for')
-    server.signal('SIGCONT')
+    server.resume()
     await server.kill()
     await until('that is noticed', () =>
       queue.add(job('killed')).then(
@@ -106,7 +106,7 @@ t.test(
         (error: unknown) => error instanceof StoreFailure,
       ),
     )
-    await server.start()
+    await server.restart()
     await until(
       'adding works again',
       () =>

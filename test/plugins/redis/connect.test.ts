@@ -5,9 +5,10 @@ import type { Test } from 'tap'
 import t from 'tap'
 import type { RedisUse } from '../../../plugins/redis/connect.ts'
 import { connectRedis, refuseCluster } from '../../../plugins/redis/connect.ts'
+import { freePort } from '../../support/engine-process.ts'
 import { requireProgram } from '../../support/programs.ts'
+import { startRedis } from '../../support/redis.ts'
 import { until } from '../../support/until.ts'
-import { freePort, startRedis } from './local-redis.ts'
 
 const { skip } = requireProgram('redis-server')
 
@@ -27,7 +28,7 @@ t.test('one server is taken, and so is one that is away', { skip }, async (t) =>
 })
 
 t.test('Redis Cluster is refused, with what to do', { skip }, async (t) => {
-  const { url } = await startRedis(t, { args: ['--cluster-enabled', 'yes'] })
+  const { url } = await startRedis(t, { configLines: ['cluster-enabled yes'] })
   await t.rejects(refuseCluster(connect(t, url)), {
     name: 'OperatorFault',
     message: /runs as Redis Cluster.*BUS_REDIS_URLS/,
@@ -46,7 +47,7 @@ t.test(
     await until('the loss is noticed', () => redis.status === 'reconnecting')
     await t.rejects(redis.set('parley:test', '2'))
     t.same(redis.logged, ['Redis is away'])
-    await server.start()
+    await server.restart()
     await until('connected again', () => redis.status === 'ready')
     t.equal(await redis.get('parley:test'), null, 'what failed was not sent later')
     t.same(redis.logged, ['Redis is away', 'Redis is back'])
@@ -57,9 +58,9 @@ t.test('a Redis that hangs makes commands time out', { skip }, async (t) => {
   const server = await startRedis(t)
   const redis = connect(t, server.url)
   await until('connected', () => redis.status === 'ready')
-  server.signal('SIGSTOP')
+  server.pause()
   await t.rejects(redis.get('parley:test'), /timed out/)
-  server.signal('SIGCONT')
+  server.resume()
   await until('it answers again', () =>
     redis.get('parley:test').then(
       () => true,
@@ -73,6 +74,6 @@ t.test('a connection for what can wait waits', { skip }, async (t) => {
   await server.kill()
   const redis = connect(t, server.url, 'waiting')
   const answer = redis.ping()
-  await server.start()
+  await server.restart()
   t.equal(await answer, 'PONG')
 })
