@@ -8,7 +8,7 @@ import type { Bus } from './ports.ts'
 
 /** Who is told: those with a member of a conversation connected, those with a user connected, one
  * broker, or all. */
-export type Audience =
+type Audience =
   | { readonly conversation: string }
   | { readonly user: string }
   | { readonly broker: string }

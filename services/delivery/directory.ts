@@ -37,7 +37,7 @@ interface DirectoryParts {
 /** Longest wait for another broker to let go of a device, ms. */
 const letGoMs = 2000
 /** How often claims are renewed; three times within their lifetime at least, ms. */
-export const renewMs = 60_000
+const renewMs = 60_000
 const renewedAtOnceMax = 500
 
 interface Held extends Place {

@@ -21,7 +21,7 @@ import { Session } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Turns } from './turns.ts'
 
-export interface Arrival {
+interface Arrival {
   readonly user: string
   readonly device: string
   /** The device's subscriptions and cursors are kept when it goes. */
@@ -36,7 +36,7 @@ export interface Arrival {
 
 export interface Door {
   /** Opens the session of a device that connects, and closes the one it had before, here or at
-   * another broker: that one's cursors are written first, so what it acknowledged is not sent again.
+   * another broker: that one's cursors are written first, so what it acknowledged is not resent.
    * `present` says whether the device was known [MQTT-3.2.2-2]. Nothing is delivered before
    * `session.start()`. Throws `Refusal` for a durable device that is one too many of its user, and
    * `StoreFailure` for one that has come elsewhere meanwhile. */

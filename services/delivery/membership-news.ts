@@ -1,5 +1,5 @@
-// Who hears of a change of membership that was committed here: sessions that are connected here, the
-// counts of members, and other brokers. And of one that was committed there.
+// Who hears of a change of membership that was committed here: sessions that are connected here,
+// the counts of members, and other brokers. And of one that was committed there.
 
 import type { Conversation } from '../../protocol/entry.ts'
 import type { Logger } from '../../protocol/logger.ts'

@@ -1,3 +1,5 @@
+// The bus on a real Redis: who hears what, and what becomes of it while Redis is away.
+
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import t from 'tap'
