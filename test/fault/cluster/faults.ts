@@ -6,8 +6,11 @@ import { until } from '../../support/until.ts'
 import type { Fault, FaultKind } from './plan.ts'
 import { type Cluster, type ClusterBroker, isReady } from './topology.ts'
 
+/** What a fault needs of a cluster. */
+type Harmable = Pick<Cluster, 'brokers' | 'redis' | 'mongo' | 'mongoProxies'>
+
 /** Resolves when the trouble is over and what was broken works again. */
-export async function befall(cluster: Cluster, fault: Fault): Promise<void> {
+export async function befall(cluster: Harmable, fault: Fault): Promise<void> {
   const { redis, mongo } = cluster
   const broker = cluster.brokers[Number(fault.target.split(' ')[1])] as ClusterBroker
   const while_ = () => sleep(fault.forMs)
