@@ -1,6 +1,7 @@
 // The command line: all commands, with help, version and errors in one form everywhere.
 
 import { Command } from 'commander'
+import { addClusterInit } from './commands/cluster-init.ts'
 import { addConfig } from './commands/config.ts'
 import { addGroupAdd } from './commands/group-add.ts'
 import { addSend } from './commands/send.ts'
@@ -20,6 +21,7 @@ export function makeProgram(context: Context): Command {
   addUserAdd(program.command('user').description('manage users'), context)
   addToken(program, context)
   addGroupAdd(program.command('group').description('manage groups'), context)
+  addClusterInit(program.command('cluster').description('manage a cluster'), context)
   addSend(program, context)
   addTail(program, context)
   addConfig(program, context)
