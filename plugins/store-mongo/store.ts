@@ -9,12 +9,13 @@ import type { UserStore } from '../../services/auth/ports.ts'
 import type { ConversationStore } from '../../services/conversations/ports.ts'
 import type { DeviceStore } from '../../services/delivery/ports.ts'
 import type { ReceiptStore } from '../../services/receipts/ports.ts'
-import { collectionsOf, makeIndexes } from './collections.ts'
+import { collectionsOf } from './collections.ts'
 import type { MongoConnection } from './connect.ts'
 import { connectMongo } from './connect.ts'
 import { makeConversations } from './conversations.ts'
 import { makeDevices } from './devices.ts'
 import { withFailures } from './failures.ts'
+import { prepare } from './init.ts'
 import type { StoredKeys } from './keys.ts'
 import { makeStoredKeys } from './keys.ts'
 import { makeMessages } from './messages.ts'
@@ -49,13 +50,12 @@ export interface MongoStore extends StoredKeys {
   close(): Promise<void>
 }
 
-/** Opens the store, and makes what is missing of its collections and indexes. Rejects as
- * `connectMongo` does. */
+/** Opens the store, and makes it ready (`prepare`). Rejects as that and `connectMongo` do. */
 export async function openMongoStore(options: MongoStoreOptions): Promise<MongoStore> {
   const { url, logger, commandStarted } = options
   const connection = await connectMongo({ url, logger, commandStarted })
   try {
-    await withFailures(() => makeIndexes(connection.db))
+    await prepare(connection)
     return makeStore(connection, options)
   } catch (error) {
     await connection.close()
