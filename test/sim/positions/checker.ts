@@ -49,7 +49,8 @@ function checkMessage(message: Message, store: SimulatedStore): readonly string[
   if (message.seq !== undefined && !places.includes(message.seq)) {
     found.push(`acknowledged, and not there: ${nameOf(message)} at ${message.seq}`)
   }
-  if (isOnce(message) && places.length > 1) found.push(`more than once: ${nameOf(message)} at ${places}`)
+  if (isOnce(message) && places.length > 1)
+    found.push(`more than once: ${nameOf(message)} at ${places}`)
   return found
 }
 

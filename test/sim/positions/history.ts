@@ -5,7 +5,7 @@ import type { Random } from '../random.ts'
 import { makeRandom } from '../random.ts'
 import { check } from './checker.ts'
 import type { Weather } from './network.ts'
-import { badWeather, goodWeather, makeNetwork } from './network.ts'
+import { badWeather, fairWeather, goodWeather, makeNetwork } from './network.ts'
 import type { Process } from './process.ts'
 import { makeProcess } from './process.ts'
 import type { Publisher } from './publisher.ts'
@@ -35,7 +35,7 @@ export interface HistoryOptions {
 const conversations = ['square', 'well'] as const
 const publishersMax = 4
 const processesMax = 3
-const messagesEach = 30
+const messagesEach = 40
 /** How long there is trouble, and how long it may take until all is well, ms. */
 const troubleMs = 1500
 const quietMs = 8000
@@ -50,7 +50,7 @@ export async function runPositions({ seed, sabotage }: HistoryOptions): Promise<
 }
 
 async function run(time: Time, random: Random, sabotage: Sabotage | undefined) {
-  const weather: Weather = { ...badWeather }
+  const weather: Weather = { ...random.choose(badWeather, fairWeather, goodWeather) }
   const network = makeNetwork(time, random, weather)
   const store = makeStore({ time, random, network, isUnordered: sabotage === 'unordered' })
   const sequencer = makeSequencer(network)
@@ -109,15 +109,19 @@ function makeTrouble(scene: Scene): void {
     () => {
       sequencer.isAway = !sequencer.isAway
     },
+    () => bePassedBy(scene),
+    () => bePassedBy(scene),
     () => scene.replace(random.below(processes.length)),
     () => random.pick(publishers)?.move(),
     () => random.pick(publishers)?.move(),
     () => random.pick(processes)?.pause(random.below(300)),
     // The store is away, for all.
     () => {
+      const { lost } = weather
+      if (lost === 100) return
       weather.lost = 100
       time.at(random.below(150), () => {
-        weather.lost = badWeather.lost
+        weather.lost = lost
       })
     },
   ]
@@ -131,4 +135,18 @@ function makeTrouble(scene: Scene): void {
     time.at(random.below(60), strike)
   }
   time.at(10, strike)
+}
+
+/** A process sleeps with positions in hand that are far above the log, and the sequencer begins
+ * another life below them; then a publisher goes elsewhere. */
+function bePassedBy({ time, random, sequencer, processes, publishers }: Scene): void {
+  const sleeper = random.pick(processes)
+  if (sleeper === undefined) return
+  const ms = 20 + random.below(60)
+  sequencer.outlive(sleeper.caller, 20 + random.below(40), () => {
+    sleeper.pause(ms)
+    time.at(ms + random.below(50), () => {
+      random.pick(publishers.filter(({ process }) => process === sleeper))?.move()
+    })
+  })
 }

@@ -20,6 +20,7 @@ export interface Weather {
 }
 
 export const badWeather: Weather = { lost: 4, late: 10, twice: 4, unanswered: 8 }
+export const fairWeather: Weather = { lost: 1, late: 3, twice: 2, unanswered: 1 }
 export const goodWeather: Weather = { lost: 0, late: 0, twice: 0, unanswered: 0 }
 
 /** Does what was asked, in its own time, and answers. */

@@ -20,7 +20,8 @@ import type { SimulatedSequencer } from './sequencer.ts'
 import type { SimulatedStore } from './store.ts'
 import type { Time } from './time.ts'
 
-export interface Process extends Caller {
+export interface Process {
+  readonly caller: Caller
   append(request: AppendRequest): void
   readonly read: LogStore['read']
   pause(ms: number): void
@@ -37,7 +38,7 @@ export interface ProcessParts {
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 /** As in production, but sooner: the store's time-out is 60 ms, the sequencer's 30. */
-const times = { waitMs: 600, fillAfterMs: 150, fallbackPauseMs: 100 }
+const times = { waitMs: 600, fillAfterMs: 150, fallbackPauseMs: 25 }
 const logOptions = {
   queueMax: 1000,
   queueBytesMax: 1_000_000,
@@ -96,7 +97,7 @@ export function makeProcess(parts: ProcessParts): Process {
   let next = 0
 
   return {
-    ...caller,
+    caller,
     append(request) {
       if (isAlive) lanes[next++ % lanes.length]?.append(request)
     },

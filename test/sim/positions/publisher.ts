@@ -112,7 +112,8 @@ export function makePublisher(parts: PublisherParts): Publisher {
       unacknowledged.push(message)
       send(message)
     }
-    time.at(random.below(80) / 10, tick)
+    // Now and then it has nothing to say.
+    time.at(random.chance(5) ? random.below(150) : random.below(80) / 10, tick)
   }
   tick()
 

@@ -16,6 +16,9 @@ interface Counter {
 export interface SimulatedSequencer {
   /** The sequencer as a process sees it. `heads` is how it sees the store. */
   portOf(caller: Caller, heads: PositionStore['heads']): Sequencer
+  /** The next reservation of this process is far above the log, as if others had died with those
+   * before it; then everything is forgotten. Calls back when that has happened. */
+  outlive(caller: Caller, wasted: number, happened: () => void): void
   /** Forgets everything. */
   forget(): void
   /** Remembers the counters as they were when it was told to. */
@@ -44,6 +47,20 @@ export function makeSequencer(network: Network): SimulatedSequencer {
     return { first, epoch: counter.epoch }
   }
 
+  /** What is to happen to the next reservation. */
+  let doom: { readonly caller: Caller; readonly wasted: number; happened(): void } | undefined
+
+  const takeFor = (caller: Caller, conversation: string, count: number) => {
+    const counter = counters.get(conversation)
+    if (doom?.caller !== caller || counter === undefined) return take(conversation, count, undefined)
+    counter.last += doom.wasted
+    const taken = take(conversation, count, undefined)
+    counters = new Map()
+    doom.happened()
+    doom = undefined
+    return taken
+  }
+
   const portOf = (caller: Caller, heads: PositionStore['heads']): Sequencer => {
     const ask = <Result>(work: () => Result): Promise<Result> =>
       network.ask<Result>(caller, timeoutMs, (answer) => {
@@ -51,7 +68,7 @@ export function makeSequencer(network: Network): SimulatedSequencer {
       })
     return {
       async reserve(conversation, count): Promise<Reservation> {
-        const taken = await ask(() => take(conversation, count, undefined))
+        const taken = await ask(() => takeFor(caller, conversation, count))
         if (taken !== undefined) return taken
         const [head] = await heads([conversation])
         const born = await ask(() => take(conversation, count, head))
@@ -71,6 +88,9 @@ export function makeSequencer(network: Network): SimulatedSequencer {
     new Map([...of].map(([name, counter]) => [name, { ...counter }]))
   const sequencer: SimulatedSequencer = {
     portOf,
+    outlive(caller, wasted, happened) {
+      doom = { caller, wasted, happened }
+    },
     forget() {
       counters = new Map()
     },
