@@ -138,15 +138,16 @@ function makeTrouble(scene: Scene): void {
 }
 
 /** A process sleeps with positions in hand that are far above the log, and the sequencer begins
- * another life below them; then a publisher goes elsewhere. */
-function bePassedBy({ time, random, sequencer, processes, publishers }: Scene): void {
+ * another life below them. What it stores when it wakes is far above what others write; then it
+ * dies, or a publisher goes elsewhere. */
+function bePassedBy({ time, random, sequencer, processes, publishers, replace }: Scene): void {
   const sleeper = random.pick(processes)
   if (sleeper === undefined) return
   const ms = 20 + random.below(60)
+  const leave = () => random.pick(publishers.filter(({ process }) => process === sleeper))?.move()
+  const die = () => replace(processes.indexOf(sleeper))
   sequencer.outlive(sleeper.caller, 20 + random.below(40), () => {
     sleeper.pause(ms)
-    time.at(ms + random.below(50), () => {
-      random.pick(publishers.filter(({ process }) => process === sleeper))?.move()
-    })
+    time.at(ms + random.below(30), random.choose(leave, die))
   })
 }

@@ -92,8 +92,8 @@ export function makeProcess(parts: ProcessParts): Process {
     },
     times,
   )
-  const lanes = [makeLanes(log, clock, sabotage)]
-  if (isTwofold) lanes.push(makeLanes(log, clock, sabotage))
+  const lanes = [makeLanes(log, clock)]
+  if (isTwofold) lanes.push(makeLanes(log, clock))
   let next = 0
 
   return {
@@ -111,15 +111,7 @@ export function makeProcess(parts: ProcessParts): Process {
   }
 }
 
-function makeLanes(log: PositionLog, clock: Clock, sabotage: Sabotage | undefined) {
-  const place: PositionLog['place'] = async (batch, at) => {
-    const seen =
-      sabotage === 'no-fresh-look'
-        ? batch.map((message) => ({ ...message, mayBeStored: false }))
-        : batch
-    return log.place(seen, at)
-  }
+function makeLanes(store: PositionLog, clock: Clock) {
   const persistence = makePersistence({ clock, logger })
-  const store = { read: log.read, place }
   return makeLanedLog({ store, persistence, clock, logger, announce() {} }, logOptions)
 }

@@ -12,8 +12,7 @@ import type { PositionStore, Sequencer } from '../../../services/log/positions/p
  * - `unordered`: the store goes on after an entry that it could not insert.
  * - `no-fill-check`: who fills a hole takes it for void, whatever the store says.
  * - `no-look`: a process never looks how far the log reaches: not in another life of the sequencer,
- *   and not when somebody has just come.
- * - `no-fresh-look`: the same, but for other lives. */
+ *   and not when somebody has just come. */
 export const sabotages = [
   'no-conflict-check',
   'keep-rest',
@@ -21,7 +20,6 @@ export const sabotages = [
   'unordered',
   'no-fill-check',
   'no-look',
-  'no-fresh-look',
 ] as const
 
 export type Sabotage = (typeof sabotages)[number]

@@ -52,7 +52,8 @@ export function makeSequencer(network: Network): SimulatedSequencer {
 
   const takeFor = (caller: Caller, conversation: string, count: number) => {
     const counter = counters.get(conversation)
-    if (doom?.caller !== caller || counter === undefined) return take(conversation, count, undefined)
+    if (doom?.caller !== caller || counter === undefined)
+      return take(conversation, count, undefined)
     counter.last += doom.wasted
     const taken = take(conversation, count, undefined)
     counters = new Map()
