@@ -2,8 +2,10 @@
 // sequencer that may forget, and are written where nothing else may be written again. Whoever finds
 // a position taken looks at the log and takes new ones. No rule depends on what Redis remembers.
 
+import type { BoundedMap } from '../../../protocol/bounded-map.ts'
 import { makeBoundedMap } from '../../../protocol/bounded-map.ts'
 import type { Clock } from '../../../protocol/clock.ts'
+import { StoreFailure } from '../../../protocol/failure.ts'
 import type { AppendOutcome, NewMessage } from '../ports.ts'
 import type { Insist } from './attempts.ts'
 import type { PlacedEntry, PositionStore, Sequencer, StoredPlace } from './ports.ts'
@@ -56,12 +58,22 @@ export function makePlace(parts: PlaceParts): Place {
   const reserve = makeReserve(parts, known)
   return async (placing) => {
     const conversation = placing.items[0]?.message.conversation ?? ''
-    const batch = { ...placing, conversation }
+    const batch: Going = {
+      ...placing,
+      conversation,
+      // Wherever it was found to stand: what its sender says next must come after it.
+      placed(index, outcome) {
+        raiseFloor(known, conversation, outcome.seq)
+        placing.placed(index, outcome)
+      },
+    }
     const waiting = await passOverStored(parts, batch)
     let isFresh = batch.items.some(({ message }) => message.mayBeStored === true)
     while (waiting.length > 0) {
       const first = await reserve(batch, waiting.length, isFresh)
-      isFresh = await write(parts, batch, { waiting, first, known })
+      isFresh = await write(parts, batch, { waiting, first })
+      // What others write may be in the way again and again.
+      if (waiting.length > 0) notTooLate(parts, batch)
     }
   }
 }
@@ -98,7 +110,7 @@ async function passOverStored({ store, insist }: PlaceParts, batch: Going): Prom
 /** Takes positions that are above all that this process, or the log when it was asked, has seen.
  * The log is asked about in a new life of the counter, and when somebody has just come: what they
  * had stored elsewhere must not come after what they send now. */
-function makeReserve(parts: PlaceParts, known: ReturnType<typeof makeBoundedMap<string, Known>>) {
+function makeReserve(parts: PlaceParts, known: BoundedMap<string, Known>) {
   const { sequencer, store, insist } = parts
   return async (batch: Going, count: number, isFresh: boolean) => {
     const { conversation, giveUpAt } = batch
@@ -112,6 +124,7 @@ function makeReserve(parts: PlaceParts, known: ReturnType<typeof makeBoundedMap<
       }
       known.set(conversation, { epoch, floor })
       if (first > floor) return first
+      notTooLate(parts, batch)
       await insist(() => sequencer.raise(conversation, floor), giveUpAt)
       await giveBack(parts, batch, { from: Math.max(first, floor + 1), end: first + count })
     }
@@ -133,14 +146,13 @@ interface Attempt {
   /** Those that have no place yet; becomes what is left. */
   readonly waiting: Waiting[]
   readonly first: number
-  readonly known: ReturnType<typeof makeBoundedMap<string, Known>>
 }
 
 /** Writes at the reserved positions until all is written or something else stands there. Resolves
  * with whether the log must be looked at before other positions are used. */
 async function write(parts: PlaceParts, batch: Going, attempt: Attempt): Promise<boolean> {
   const { store, insist } = parts
-  const { conversation, giveUpAt } = batch
+  const { giveUpAt } = batch
   const { waiting } = attempt
   let seq = attempt.first
   const end = seq + waiting.length
@@ -152,7 +164,6 @@ async function write(parts: PlaceParts, batch: Going, attempt: Attempt): Promise
     for (const { index } of stored) {
       batch.placed(index, { kind: 'appended', seq: seq++, at: batch.at })
     }
-    raiseFloor(attempt.known, conversation, seq - 1)
     if (inserted.kind === 'stored') return false
     const [item] = waiting
     if (item === undefined) return false
@@ -162,7 +173,7 @@ async function write(parts: PlaceParts, batch: Going, attempt: Attempt): Promise
       batch.placed(item.index, outcomeOf(item, there))
       // An answer was lost: it stands where it was to stand, and so may the next.
       if (there.seq === seq && there.token === item.token) {
-        raiseFloor(attempt.known, conversation, seq++)
+        seq++
         if (waiting.length === 0) return false
         continue
       }
@@ -174,12 +185,16 @@ async function write(parts: PlaceParts, batch: Going, attempt: Attempt): Promise
   }
 }
 
+function notTooLate({ clock }: PlaceParts, { giveUpAt }: Going): void {
+  if (clock() >= giveUpAt) throw new StoreFailure('positions were taken again and again')
+}
+
 function entryAt({ message, token, clientId }: Waiting, seq: number, { at }: Batch): PlacedEntry {
   const { conversation, from, body } = message
   return { conversation, from, body, token, clientId, seq, at }
 }
 
-function raiseFloor(known: Attempt['known'], conversation: string, floor: number): void {
+function raiseFloor(known: BoundedMap<string, Known>, conversation: string, floor: number): void {
   const before = known.get(conversation)
   if (before === undefined || before.floor >= floor) return
   known.set(conversation, { ...before, floor })

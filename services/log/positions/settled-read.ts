@@ -17,6 +17,8 @@ interface SettledReadParts {
 
 /** Holes whose age is known. */
 const holesMax = 10_000
+/** Most positions of one fill: a sequencer that went wrong may leave a hole of any size. */
+const fillMax = 500
 /** How often a page of the past looks again at a hole in it. */
 const pauseMs = 25
 
@@ -41,7 +43,7 @@ export function makeSettledRead(
   const findHole = async (conversation: string, range: ReadRange, entries: readonly Entry[]) => {
     const hole = holeIn(entries, range)
     if (hole?.isSure !== false) return hole
-    return (await store.head(conversation)) > hole.end ? hole : undefined
+    return (await store.head(conversation)) >= hole.end ? hole : undefined
   }
 
   return async (conversation, range) => {
@@ -66,8 +68,9 @@ interface Hole {
   readonly isSure: boolean
 }
 
+/** The first of them, as many as one fill takes. */
 function seqsOf({ from, end }: Hole): readonly number[] {
-  return Array.from({ length: end - from }, (_, n) => from + n)
+  return Array.from({ length: Math.min(end - from, fillMax) }, (_, n) => from + n)
 }
 
 /** The first hole in what was read. */
@@ -83,5 +86,12 @@ function holeIn(entries: readonly Entry[], range: ReadRange): Hole | undefined {
     }
     expected += step
   }
-  return undefined
+  // Oldest first, the log may end there. Newest first, what is large may have cut the page: then the
+  // next page finds the hole.
+  const isCut =
+    entries.length > 0 && (range.bytesMax !== undefined || entries.length >= range.limit)
+  const isPast = newestFirst && (entries.length > 0 || before !== undefined)
+  if (!isPast || isCut || expected <= after) return undefined
+  const from = after + 1
+  return { from, end: expected + 1, index: entries.length, isSure: entries.length > 0 }
 }
