@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { saveResults } from './compare/document.ts'
-import { groups, largeGroup, pairs, trickle } from './compare/flow-cases.ts'
+import { crossing, groups, largeGroup, pairs, trickle } from './compare/flow-cases.ts'
 import { ownCommand } from './compare/load-program.ts'
 import { type Plan, runPlan } from './compare/rounds.ts'
 import { away, idle, stalled } from './compare/session-cases.ts'
@@ -15,12 +15,14 @@ import { formatResults } from './compare/table.ts'
 import { aedesInMemory, aedesWithRedis } from './contenders/aedes.ts'
 import { mosquitto } from './contenders/mosquitto.ts'
 import { makeParley } from './contenders/parley.ts'
+import { makeParleyCluster } from './contenders/parley-cluster.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const allCases = [pairs, groups, trickle, away, largeGroup, idle, stalled]
+const allCases = [pairs, groups, trickle, crossing, away, largeGroup, idle, stalled]
 const help = `npm run bench -- [flags]
   --cases a,b       ${allCases.map(({ name }) => name).join(', ')} (all)
-  --contenders a,b  parley, aedes, aedes-redis, mosquitto (all)
+  --contenders a,b  parley, parley-cluster (one broker, MongoDB, Redis), parley-cluster-2,
+                    aedes, aedes-redis, mosquitto (all)
   --rounds n        (3)
   --seconds n       measured time of each load (5), after a warm-up of 2
   --quick           1 round, 2 seconds, warm-up of 1
@@ -78,7 +80,8 @@ async function main(): Promise<void> {
 function makePlan(folder: string): Plan {
   const flags =
     values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]
-  const known = [makeParley(flags), aedesInMemory, aedesWithRedis, mosquitto]
+  const clusters = [makeParleyCluster(1, flags), makeParleyCluster(2, flags)]
+  const known = [makeParley(flags), ...clusters, aedesInMemory, aedesWithRedis, mosquitto]
   const contenders = choose('contender', known, values.contenders).filter(({ name, missing }) => {
     const reason = missing()
     if (reason !== undefined) console.log(`skipped: ${name}, ${reason}`)

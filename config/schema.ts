@@ -262,8 +262,8 @@ export const settingsSchema = Type.Object(
     fillAfterMs: count(
       'ms',
       [100, 3000, hour],
-      'In a cluster: after how long a position of a conversation that nobody has written is given ' +
-        'up, so that readers go on. It was reserved by a broker that died, or waits for the store.',
+      'In a cluster: after how long a position of a conversation that nobody has written is ' +
+        'given up, so that readers go on. Any value is safe.',
     ),
     windowEntriesMax: Type.Enum(windowSizes, {
       default: 256,

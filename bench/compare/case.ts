@@ -57,21 +57,36 @@ export interface Verdict {
 
 type Bound = { readonly atMost: number } | { readonly atLeast: number }
 
-/** Parley's figure divided by another contender's. */
-export function ratio(text: string, figure: string, other: string, bound: Bound): Wanted {
+/** A contender's figure, Parley's as a rule, divided by another's. */
+export function ratio(
+  ...[text, figure, other, bound, own = 'parley']: readonly [
+    text: string,
+    figure: string,
+    other: string,
+    bound: Bound,
+    own?: string,
+  ]
+): Wanted {
   return {
     text,
     ...limits(bound),
     measure(figuresOf) {
-      const [own, others] = [figuresOf('parley')?.[figure], figuresOf(other)?.[figure]]
-      return own === undefined || others === undefined ? undefined : own / others
+      const [mine, others] = [figuresOf(own)?.[figure], figuresOf(other)?.[figure]]
+      return mine === undefined || others === undefined ? undefined : mine / others
     },
   }
 }
 
-/** A figure of Parley by itself. */
-export function value(text: string, figure: string, bound: Bound): Wanted {
-  return { text, ...limits(bound), measure: (figuresOf) => figuresOf('parley')?.[figure] }
+/** A figure of a contender, as a rule Parley, by itself. */
+export function value(
+  ...[text, figure, bound, own = 'parley']: readonly [
+    text: string,
+    figure: string,
+    bound: Bound,
+    own?: string,
+  ]
+): Wanted {
+  return { text, ...limits(bound), measure: (figuresOf) => figuresOf(own)?.[figure] }
 }
 
 function limits(bound: Bound): Pick<Wanted, 'limit' | 'bound'> {

@@ -1,15 +1,18 @@
 // The cases in which messages flow all the time: pairs, groups, a trickle, and a group of many
 // members of whom few are there.
 
-import { type Bench, type Case, type Column, ratio, value } from './case.ts'
+import { type Bench, type Case, type Column, ratio, value, type Wanted } from './case.ts'
 
-const everybody = ['parley', 'aedes', 'aedes-redis', 'mosquitto']
+const clusters = ['parley-cluster', 'parley-cluster-2']
+const everybody = ['parley', ...clusters, 'aedes', 'aedes-redis', 'mosquitto']
 
 const columns: readonly Column[] = [
   { title: 'messages/s', figure: 'messages', digits: 0 },
   { title: 'deliveries/s', figure: 'deliveries', digits: 0 },
   { title: 'CPU µs/delivery', figure: 'cpu', digits: 1 },
-  { title: 'of it Redis', figure: 'cpu:redis-server', digits: 1 },
+  { title: 'of it the brokers', figure: 'cpuBrokers', digits: 1 },
+  { title: 'Redis', figure: 'cpu:redis-server', digits: 1 },
+  { title: 'MongoDB', figure: 'cpu:mongod', digits: 1 },
   { title: 'p50 ms', figure: 'p50', digits: 2 },
   { title: 'p99 ms', figure: 'p99', digits: 2 },
   { title: 'lost', figure: 'lost', digits: 0 },
@@ -18,6 +21,11 @@ const columns: readonly Column[] = [
   { title: 'RSS MiB', figure: 'rss', digits: 0 },
   { title: 'generator cores', figure: 'generatorCores', digits: 2 },
 ]
+
+/** The broker alone, of a cluster of one broker and of aedes with Redis, which stores nothing. */
+function clusterRatio(text: string): Wanted {
+  return ratio(text, 'cpuBrokers', 'aedes-redis', { atMost: 0.6 }, 'parley-cluster')
+}
 
 /** The names `<prefix>0` … */
 export function names(prefix: string, count: number): string[] {
@@ -40,6 +48,7 @@ export const pairs: Case = {
     ratio('CPU per message / aedes with Redis', 'cpu', 'aedes-redis', { atMost: 0.4 }),
     ratio('CPU per message / Mosquitto', 'cpu', 'mosquitto', { atMost: 1 }),
     ratio('moonshot: CPU per message / Mosquitto', 'cpu', 'mosquitto', { atMost: 0.7 }),
+    clusterRatio('cluster: CPU of the broker per message / that of aedes with Redis'),
   ],
   run: (bench) => bench.load(['-mode', 'pair', '-n', '50', ...times(bench)]),
 }
@@ -59,6 +68,7 @@ export const groups: Case = {
     ratio('CPU per delivery / bare aedes in memory', 'cpu', 'aedes', { atMost: 0.4 }),
     ratio('CPU per delivery / Mosquitto', 'cpu', 'mosquitto', { atMost: 0.4 }),
     ratio('moonshot: CPU per delivery / Mosquitto', 'cpu', 'mosquitto', { atMost: 0.25 }),
+    clusterRatio('cluster: CPU of the broker per delivery / that of aedes with Redis'),
   ],
   run: (bench) =>
     bench.load([
@@ -83,6 +93,27 @@ export const trickle: Case = {
   async run(bench) {
     const words = ['-mode', 'pair', '-n', '500', '-rate', '2000']
     // The first message of a pair makes their conversation: 500 of them are a start, not a trickle.
+    await bench.load([...words, '-warm', '0s', '-dur', `${bench.warmSeconds}s`])
+    return bench.load([...words, ...times(bench)])
+  },
+}
+
+export const crossing: Case = {
+  name: 'crossing',
+  title: '501 pairs, open loop, 2,000 messages/s; with two brokers each pair is at both',
+  contenders: [...clusters, 'aedes-redis'],
+  // An odd number: the load spreads its clients over the brokers in turn, senders first.
+  population: { users: [...names('s', 501), ...names('r', 501)], groups: [] },
+  columns,
+  wanted: [
+    clusterRatio('CPU of the broker per message / that of aedes with Redis'),
+    value('p99 delivery with two brokers, ms', 'p99', { atMost: 25 }, 'parley-cluster-2'),
+    value('lost', 'lost', { atMost: 0 }, 'parley-cluster-2'),
+    value('delivered twice', 'duplicates', { atMost: 0 }, 'parley-cluster-2'),
+    value('out of order', 'outOfOrder', { atMost: 0 }, 'parley-cluster-2'),
+  ],
+  async run(bench) {
+    const words = ['-mode', 'pair', '-n', '501', '-rate', '2000']
     await bench.load([...words, '-warm', '0s', '-dur', `${bench.warmSeconds}s`])
     return bench.load([...words, ...times(bench)])
   },

@@ -10,6 +10,8 @@ import { type Figures, readLine } from '../load/report.ts'
 
 const ownProgram = fileURLToPath(new URL('../load/main.js', import.meta.url))
 const watchMs = 100
+/** Parts that are no brokers. */
+const engines: ReadonlySet<string> = new Set(['redis-server', 'mongod'])
 
 /** The command of our own generator. */
 export const ownCommand: readonly string[] = [process.execPath, ownProgram]
@@ -33,7 +35,8 @@ interface Reading {
 
 /** The figures of the report, and besides:
  * `rssPeak` of the broker, MiB; `generatorCores`, from the first line to the end of the load;
- * `cpu:<part>`, the part's CPU µs per delivery, where there are several; `connectCpu`, µs for each
+ * `cpu:<part>`, the part's CPU µs per delivery, where there are several, and `cpuBrokers`, that of
+ * the brokers among them; `connectCpu`, µs for each
  * connection of `idle`; `drainCpu`, µs for each message drained of `offline`.
  * Rejects when the program fails; a program ended by the signal has not. */
 export async function runLoadProgram(request: LoadRequest): Promise<Figures> {
@@ -112,6 +115,8 @@ function derive(
     for (const [index, { name }] of parts.entries()) {
       derived[`cpu:${name}`] = (figures.cpu * (shares[index] ?? 0)) / total(shares)
     }
+    const brokers = parts.map(({ name }) => (engines.has(name) ? 0 : derived[`cpu:${name}`]))
+    derived.cpuBrokers = brokers.reduce<number>((sum, cpu) => sum + (cpu ?? 0), 0)
   }
   if (figures.connections !== undefined) {
     const cpu = total(cpuBetween('start', 'connected+subscribed'))

@@ -66,8 +66,8 @@ export function makeInserts(db: Db, name: string): Inserts {
     }
   }
 
-  /** Several documents of one conversation go in their order. A router would send an ordered command
-   * over several shards piece by piece, so those of few conversations share one. */
+  /** Several documents of one conversation go in their order. A router would send an ordered
+   * command over several shards piece by piece, so those of few conversations share one. */
   const sendRuns = async (calls: readonly Waiting[]) => {
     for (let first = 0; first < calls.length; ) {
       const rest = calls.slice(first)
