@@ -80,8 +80,9 @@ export interface DeviceStore {
   /** Forgets devices that were last here, or whose session has ended, before a time, `limit` at
    * most. Resolves with their names. */
   expire(before: Expiry, limit: number): Promise<readonly DeviceName[]>
-  /** Writes cursors in one transaction. A cursor never moves down; one of a device that is unknown
-   * or of a conversation the user has left is skipped. */
+  /** Writes cursors, in one transaction, or, in a cluster, each by itself when none of them breaks
+   * the rules. A cursor never moves down; one of a device that is unknown or of a conversation the
+   * user has left is skipped. */
   saveCursors(updates: readonly CursorUpdate[]): Promise<void>
 }
 

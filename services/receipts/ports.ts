@@ -35,7 +35,7 @@ export interface Tally {
 }
 
 export interface ReceiptStore {
-  /** Raises watermarks in one transaction; `read` raises `delivered` too, unless the member hides
+  /** Raises watermarks, in one transaction or, in a cluster, each by itself; `read` raises `delivered` too, unless the member hides
    * it: then others must not see that anything has changed. A watermark never moves down; one of a
    * membership that has ended is skipped. */
   raise(marks: readonly MarkUpdate[]): Promise<void>

@@ -1,8 +1,7 @@
 // The MongoDB store for tests: each in a database of its own, closed when the test ends.
 
-import { ObjectId } from 'mongodb'
 import type { Test } from 'tap'
-import { makeMessages } from '../../../plugins/store-mongo/messages.ts'
+import { makeMessages, makeToken } from '../../../plugins/store-mongo/messages.ts'
 import { makePackets } from '../../../plugins/store-mongo/packets.ts'
 import type { MongoStore, MongoStoreOptions } from '../../../plugins/store-mongo/store.ts'
 import { openMongoStore } from '../../../plugins/store-mongo/store.ts'
@@ -37,7 +36,7 @@ function makeLog({ db }: MongoStore): PositionLog {
       store,
       sequencer: makeStoreSequencer(store),
       withLock: makeLocks(),
-      makeToken: () => new ObjectId().toHexString(),
+      makeToken,
       clock: systemClock,
       pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       failed() {},
