@@ -1,5 +1,5 @@
-// Conversations and their members, as they are read: each question is a few queries, which go to the
-// shards that can answer.
+// Conversations and their members, as they are read: each question is a few queries, which go to
+// the shards that can answer.
 
 import type { Conversation } from '../../protocol/entry.ts'
 import type { ConversationStore, Membership } from '../../services/conversations/ports.ts'

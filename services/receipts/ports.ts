@@ -35,9 +35,9 @@ export interface Tally {
 }
 
 export interface ReceiptStore {
-  /** Raises watermarks, in one transaction or, in a cluster, each by itself; `read` raises `delivered` too, unless the member hides
-   * it: then others must not see that anything has changed. A watermark never moves down; one of a
-   * membership that has ended is skipped. */
+  /** Raises watermarks, in one transaction or, in a cluster, each by itself; `read` raises
+   * `delivered` too, unless the member hides it: then others must not see that anything has
+   * changed. A watermark never moves down; one of a membership that has ended is skipped. */
   raise(marks: readonly MarkUpdate[]): Promise<void>
   count(range: CountRange): Promise<number>
   /** The watermarks of all members, ordered by user, at most `limit`. */
