@@ -13,7 +13,7 @@ import { packetsName } from './packets.ts'
  * see what the user has read. `changes` counts the devices and memberships that were made: whoever
  * makes one, or copies `hidesReads`, adds to it in the same transaction, so that of two who looked
  * at the same user one begins anew. Never removed. */
-export interface UserDocument {
+interface UserDocument {
   readonly _id: string
   readonly passwordHash: string | null
   readonly createdAt: number
@@ -65,7 +65,7 @@ export interface MembershipDocument {
   readonly cursors?: Readonly<Record<string, StoredCursor>>
 }
 
-export interface StoredCursor {
+interface StoredCursor {
   readonly acked: number
   readonly sent: number
 }
@@ -93,7 +93,7 @@ export interface SecretDocument {
 }
 
 /** `probe`: one document, written by whoever wants to know whether the store can commit. */
-export interface ProbeDocument {
+interface ProbeDocument {
   readonly _id: string
   readonly probes: number
 }
