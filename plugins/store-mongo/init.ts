@@ -24,7 +24,7 @@ export interface ShardedCollection {
 }
 
 /** The commands of a database's cluster. */
-export function makeAdminCommands(db: Db): AdminCommands {
+function makeAdminCommands(db: Db): AdminCommands {
   return {
     run: (command) => db.admin().command(command),
     sharded: (namespaces) =>

@@ -14,7 +14,7 @@ export interface CommandWatcher {
   scans(databaseOf: (name: string) => Db): Promise<readonly string[]>
 }
 
-/** The work of one process, now and then, which looks on all shards for devices that stayed away. */
+/** One process looks now and then, on all shards, for devices that stayed away. */
 const sweeps: ReadonlySet<string> = new Set(['abandonedAt', 'endsAt', 'lastSeen'])
 
 const shardKeys = new Map(plans.map(({ name, shardKey }) => [name, shardKey]))
@@ -65,7 +65,7 @@ export function makeCommandWatcher(): CommandWatcher {
   }
 }
 
-/** What one command selects. Those without a filter (createIndexes, getMore, …) select nothing. */
+X
 function statementsOf(name: string, command: Document): readonly Statement[] {
   const collection = command[name]
   switch (name) {
