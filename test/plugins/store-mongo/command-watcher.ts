@@ -65,7 +65,7 @@ export function makeCommandWatcher(): CommandWatcher {
   }
 }
 
-X
+/** What one command selects; commands without a filter (getMore, …) select nothing. */
 function statementsOf(name: string, command: Document): readonly Statement[] {
   const collection = command[name]
   switch (name) {
