@@ -133,7 +133,7 @@ function makeTransact(client: MongoClient): MongoConnection['transact'] {
           try {
             return await attempt(session, work, giveUpAt)
           } catch (error) {
-            if (!hasLabel(error, 'TransientTransactionError')) throw error
+            if (!isInTheWay(error)) throw error
             if (performance.now() + pauseMs > giveUpAt) throw error
             const ms = pauseMs * Math.random()
             await new Promise((resolve) => setTimeout(resolve, ms))
@@ -166,6 +166,14 @@ async function attempt<Result>(
       if (performance.now() > giveUpAt) throw error
     }
   }
+}
+
+const writeConflict = 112
+
+/** Another transaction was faster. Errors of bulk writes have lost the label that says so. */
+function isInTheWay(error: unknown): boolean {
+  if (hasLabel(error, 'TransientTransactionError')) return true
+  return error instanceof MongoServerError && error.code === writeConflict
 }
 
 function hasLabel(error: unknown, label: string): boolean {
