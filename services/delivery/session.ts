@@ -3,6 +3,7 @@
 // fit the window is read again when there is room.
 
 import type { Entry } from '../../protocol/entry.ts'
+import { isVoid } from '../../protocol/entry.ts'
 import type { Cursors } from './cursors.ts'
 import type { Link } from './delivery.ts'
 import { Delivery, messageTopic } from './delivery.ts'
@@ -53,6 +54,10 @@ export type SessionState = 'starting' | 'live' | 'catchingUp' | 'windowFull' | '
 const readMax = 100
 /** Most entries of its own that are kept from a device while it has not read what was before. */
 const ownMax = 1000
+/** How soon, and how often, it is looked again for an entry that others come after: one that is
+ * being written still, or was given up and is about to be void. */
+const recheckMs = 50
+const rechecksMax = 40
 
 export class Session implements Listener {
   readonly user: string
@@ -70,6 +75,11 @@ export class Session implements Listener {
   readonly #parts: SessionParts
   readonly #options: SessionOptions
   #reading = false
+  /** Positions that wait for an entry that is not there yet. */
+  #stuck: Set<Position> | undefined
+  #recheckTimer: NodeJS.Timeout | undefined
+  /** Looks since the last one that found something. */
+  #rechecks = 0
   /** The device was not told yet that it has everything it missed. */
   #owesCaughtUp = true
   /** Where to start in rooms that are not subscribed to yet, as the device said. */
@@ -212,6 +222,7 @@ export class Session implements Listener {
     this.state = 'closed'
     for (const [room, position] of this.positions) room.positions.delete(position)
     this.#behind.clear()
+    clearTimeout(this.#recheckTimer)
   }
 
   /** A position of this session moved. */
@@ -244,11 +255,12 @@ export class Session implements Listener {
     this.link.deliver(delivery, packetId, dup)
   }
 
-  /** Whether an entry is passed over: the client's own under No Local, or larger than it takes. It
+  /** Whether an entry is passed over: the client's own under No Local, one larger than it takes, or
+   * a void. It
    * counts as acknowledged when what was sent before it is. */
   #isWithheld(position: Position, delivery: Delivery): boolean {
     const { entry } = delivery
-    if (position.own?.delete(entry.seq)) return true
+    if (position.own?.delete(entry.seq) || isVoid(entry)) return true
     if (this.link.takes?.(delivery, position.qos) !== false) return false
     this.#parts.tooLarge(this, entry)
     return true
@@ -320,9 +332,31 @@ export class Session implements Listener {
       this.#send(position, new Delivery(room.conversation, entry))
     }
     this.#behind.delete(position)
-    // Ends even if the log held less than the head promised; the next entry or repair asks again.
     const isStuck = position.sent === before.sent && room.head === before.head && this.#hasRoom()
-    if (position.isBehind() && !isStuck) this.#behind.add(position)
+    if (!isStuck) this.#rechecks = 0
+    if (!position.isBehind()) return
+    // Ends even if the log held less than the head promised.
+    if (isStuck) this.#recheckSoon(position)
+    else this.#behind.add(position)
+  }
+
+  /** Looks again in a moment; after a number of looks the next entry or the repair does. */
+  #recheckSoon(position: Position): void {
+    this.#stuck ??= new Set()
+    this.#stuck.add(position)
+    if (this.#recheckTimer !== undefined || this.#rechecks >= rechecksMax) return
+    this.#rechecks++
+    this.#recheckTimer = setTimeout(() => this.#recheck(), recheckMs)
+    this.#recheckTimer.unref()
+  }
+
+  #recheck(): void {
+    this.#recheckTimer = undefined
+    for (const position of this.#stuck ?? []) {
+      if (position.isCurrent() && position.isBehind()) this.#behind.add(position)
+    }
+    this.#stuck = undefined
+    if (this.state === 'live' || this.state === 'catchingUp') this.#proceed()
   }
 }
 

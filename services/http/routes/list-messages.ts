@@ -3,6 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import type { Entry } from '../../../protocol/entry.ts'
+import { isVoid } from '../../../protocol/entry.ts'
 import { encodeEnvelope } from '../../../protocol/envelope.ts'
 import { Refusal } from '../../../protocol/errors.ts'
 import { historyPageMax } from '../../../protocol/limits.ts'
@@ -123,8 +124,12 @@ function encodePage(membership: Membership, entries: readonly Entry[], query: Qu
   const last = isBounded ? Math.min(head, before - 1) : head
   const first = 1 + (isBounded ? Math.max(joinedSeq, after) : joinedSeq)
   const oldest = entries[0]?.seq ?? first
-  const newest = entries.at(-1)?.seq ?? last
-  const messages = entries.map((entry) => encodeEnvelope(conversation, entry)).join(',')
+  // What follows may be about to be written: then there is more, and not yet.
+  const newest = entries.at(-1)?.seq ?? (after === undefined ? last : Math.max(joinedSeq, after))
+  const messages = entries
+    .filter((entry) => !isVoid(entry))
+    .map((entry) => encodeEnvelope(conversation, entry))
+    .join(',')
   const next = newest < last ? newest : null
   const previous = oldest > first ? oldest : null
   return `{"messages":[${messages}],"next":${next},"previous":${previous}}`

@@ -286,3 +286,42 @@ t.test('a position that was never sent is not acknowledged by a lower QoS', asyn
   link.acknowledgeAll()
   t.equal(position?.acked, 4)
 })
+
+t.test('a void is sent to nobody, and counts as acknowledged', async (t) => {
+  const { memory, connect, publish, engine, disconnect } = makeWorld(t)
+  const town = memory.group('town', 'bob')
+  const { link } = await connect('bob/phone', { filters: ['g/+/msg'] })
+  publish(town)
+  engine.announce(memory.append(town, ''))
+  publish(town)
+  t.same(link.seqs(), [1, 3], 'live')
+  memory.append(town, '')
+  memory.append(town)
+  engine.announce(memory.append(town))
+  await deliveredTo(link, 4)
+  t.same(link.seqs(), [1, 3, 5, 6], 'from the log')
+  link.acknowledgeAll()
+  engine.announce(memory.append(town, ''))
+  await disconnect(link)
+  t.equal(memory.acked('bob', 'phone', town), 7)
+})
+
+t.test('an entry that is being written is looked for again soon', async (t) => {
+  const { memory, connect, engine } = makeWorld(t)
+  const town = memory.group('town', 'bob')
+  const { link } = await connect('bob/phone', { filters: ['g/+/msg'] })
+  const holes = new Set([1])
+  memory.spoilRead = (entries) => {
+    const hole = entries.findIndex(({ seq }) => holes.has(seq))
+    return hole < 0 ? entries : entries.slice(0, hole)
+  }
+  memory.append(town)
+  engine.announce(memory.append(town))
+  await settle(20)
+  t.same([link.seqs(), link.session?.state], [[], 'live'])
+  const reads = memory.calls.get('read') ?? 0
+  holes.clear()
+  await deliveredTo(link, 2)
+  t.same(link.seqs(), [1, 2], 'without the repair')
+  t.ok((memory.calls.get('read') ?? 0) - reads <= 2, 'and without asking all the time')
+})

@@ -183,3 +183,26 @@ t.test('walking forwards or backwards yields every visible entry once, in order'
     { numRuns: 15 },
   )
 })
+
+t.test('voids are not shown, and a walk goes right across them', async (t) => {
+  const { read, say, store } = await start(t, 0, 2)
+  const body = { kind: 'void', messageId: undefined, fields: '' }
+  await store.append(Array(5).fill({ conversation: 'g:team', from: '', body }), 1)
+  await store.append([{ conversation: 'g:team', from: 'bob', body }], 1)
+  await say(1)
+  t.strictSame((await read()).seqs, [1, 2, 8, 9], 'an app may have a kind of this name')
+  t.strictSame(await read({ before: 8, limit: 3 }), { seqs: [], next: 7, previous: 5 })
+  t.strictSame(await read({ before: 5, limit: 3 }), { seqs: [2], next: 4, previous: 2 })
+  t.strictSame(await read({ after: 2, limit: 5 }), { seqs: [], next: 7, previous: 3 })
+})
+
+t.test('a page that ends at what is being written is not the last one', async (t) => {
+  const readLog = async () => []
+  const { conversations, store, tokenOf, ask } = await startApi(t, { readLog })
+  const body = { kind: 'text', messageId: undefined, fields: '' }
+  await conversations.createGroup({ by: 'bob', group: 'team', members: ['alice'] })
+  await store.append(Array(5).fill({ conversation: 'g:team', from: 'bob', body }), 1)
+  const token = await tokenOf('alice')
+  const page = await ask('GET', `${path}?after=3`, { token })
+  t.strictSame(page.body, { messages: [], next: 3, previous: null })
+})
