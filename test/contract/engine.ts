@@ -16,6 +16,10 @@ export interface Engine {
   readonly devices: DeviceStore
   readonly users: UserStore
   readonly receipts: ReceiptStore
+  /** The log promises for each entry, and not for a batch, whose positions may have voids between
+   * them; it does not look whether conversations and senders exist. As in a cluster; false if
+   * absent. */
+  readonly isPerEntry?: boolean
 }
 
 /** Makes an empty engine, which is closed and removed when the test ends. */

@@ -1,8 +1,11 @@
-// The MongoDB store keeps the contract of every store port but the log's.
+// The MongoDB store keeps the contract of every store port; the log by the rules of write-once
+// positions.
 
 import t from 'tap'
 import { testConversationStore } from '../../contract/conversation-store.ts'
+import { testDevicePackets } from '../../contract/device-packets.ts'
 import { testDeviceStore } from '../../contract/device-store.ts'
+import { testLogStore } from '../../contract/log-store.ts'
 import { testReceiptStore } from '../../contract/receipt-store.ts'
 import { testUserStore } from '../../contract/user-store.ts'
 import { skipWithoutMongo, startMongo } from '../../support/mongo.ts'
@@ -17,4 +20,6 @@ t.test('with MongoDB', { skip }, async (t) => {
   await testConversationStore(t, makeEngine)
   await testDeviceStore(t, makeEngine)
   await testReceiptStore(t, makeEngine)
+  await testLogStore(t, makeEngine)
+  await testDevicePackets(t, makeEngine)
 })

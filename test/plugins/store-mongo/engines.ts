@@ -15,6 +15,7 @@ export const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 export interface MongoEngine extends MongoStore {
   readonly log: PositionLog
+  readonly isPerEntry: true
 }
 
 /** Opens a store that is closed when the test ends, with a log whose positions come from the
@@ -26,7 +27,7 @@ export async function openStore(
 ): Promise<MongoEngine> {
   const store = await openMongoStore({ clock: systemClock, logger: silent, ...options, url })
   t.teardown(() => store.close())
-  return { ...store, log: makeLog(store) }
+  return { ...store, log: makeLog(store), isPerEntry: true }
 }
 
 function makeLog({ db }: MongoStore): PositionLog {
