@@ -9,7 +9,7 @@ import { skipWithoutCluster, startCluster } from './cluster/topology.ts'
 import { judge, sum } from './cluster/verdict.ts'
 import { makeRandom } from './random.ts'
 
-/** HAProxy needs 750 ms to see it; a client that comes before that is sent on at once. */
+/** HAProxy needs 600 ms to see it; a client that comes before that is sent on at once. */
 const movedMs = 10_000
 
 t.test('clients of a broker that is killed move on', { skip: skipWithoutCluster() }, async (t) => {

@@ -50,8 +50,9 @@ function configuration(own: Backend, backends: readonly Backend[]): string {
   timeout connect 2s
   timeout client 10m
   timeout server 10m
+  timeout check 2s
   option httpchk GET /readyz
-  default-server check inter 250ms fall 3 rise 1 on-marked-down shutdown-sessions
+  default-server check inter 300ms fall 2 rise 1 on-marked-down shutdown-sessions
   option redispatch
 
 listen mqtt

@@ -54,7 +54,7 @@ async function collect(api: Api, participants: Participants): Promise<Run> {
   }
   const histories = await inParallel([...readers], async ([conversation, token]) => ({
     conversation,
-    entries: await readHistory(api, token, conversation),
+    entries: await readInTheEnd(api, token, conversation),
   }))
   const heads = new Map(histories.map((it) => [it.conversation, it.entries.at(-1)?.seq ?? 0]))
   const hasAll = ({ stream, head, keep }: Device) => {
@@ -80,6 +80,27 @@ async function collect(api: Api, participants: Participants): Promise<Run> {
     devices: devices.map((it) => it.stream),
     histories,
   }
+}
+
+/** Reads again while HAProxy, or the broker it asks, has not recovered yet. */
+async function readInTheEnd(api: Api, token: string, conversation: string) {
+  let entries: Run['histories'][number]['entries'] = []
+  let failure = ''
+  const read = () =>
+    readHistory(api, token, conversation).then(
+      (it) => {
+        entries = it
+        return true
+      },
+      (error: Error) => {
+        failure = error.message
+        return false
+      },
+    )
+  await until(`the history of ${conversation} is read`, read, settleMs).catch((error: Error) => {
+    throw new Error(`${error.message}: ${failure}`)
+  })
+  return entries
 }
 
 /** What was completed at QoS 2 has no ids of its own: its messages are those of the log, one by
