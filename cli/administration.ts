@@ -1,7 +1,8 @@
 // Administration of a server, found by its data folder: over the HTTP API of the process that runs
-// on it, or in the folder itself when none does.
+// on it, or in the folder itself when none does, or in the store of a cluster.
 
 import { existsSync } from 'node:fs'
+import { isClustered } from '../config/cluster.ts'
 import type { Settings } from '../config/schema.ts'
 import type { Administration } from './administration-port.ts'
 import { CommandFailure, isFolderInUse } from './failures.ts'
@@ -33,7 +34,7 @@ export async function administer<Result>(
   use: (administration: Administration) => Promise<Result>,
   { mayMakeFolder = false } = {},
 ): Promise<Result> {
-  if (!mayMakeFolder && !existsSync(settings.data)) {
+  if (!mayMakeFolder && !isClustered(settings) && !existsSync(settings.data)) {
     throw new CommandFailure(
       `there is no data folder ${settings.data}: start the server here, or name one with --data`,
     )

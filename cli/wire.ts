@@ -250,8 +250,8 @@ function makeApi(
   })
 }
 
-/** Opens the data folder of a stopped server for administration. Rejects with `FolderInUse` when a
- * process has it open. */
+/** Opens the data folder of a stopped server for administration, or the store of a cluster, whose
+ * brokers are told what changes. Rejects with `FolderInUse` when a process has the folder open. */
 export async function openLocalAdministration(settings: Settings): Promise<Administration> {
   const platform = await openPlatform(settings, {
     logger: pino({ level: 'silent' }),
@@ -263,16 +263,30 @@ export async function openLocalAdministration(settings: Settings): Promise<Admin
   const accounts = makeAccounts({ users: store.users, tokens, passwords: makePasswords() })
   const conversations = makeConversations({
     store: store.conversations,
-    announce: () => {},
+    announce: ({ user, conversation }) =>
+      platform.peers?.tell({ user }, { type: 'membership', user, conversation }),
     renamed: () => {},
     random: randomBytes,
   })
+  await canBeHeard(platform)
   return {
     addUser: (user, password) => accounts.addUser(user, password),
     issueToken: (user, ttlSeconds, topics) => accounts.tokenFor(user, ttlSeconds, topics),
     addGroup: async (request) =>
       void (await conversations.createGroup({ by: undefined, ...request })),
     close: () => platform.close(),
+  }
+}
+
+const hearMsMax = 2000
+const lookMs = 20
+
+/** Waits, not for long, until the brokers hear what is told. Who is not told sees it when they
+ * connect. */
+async function canBeHeard({ peers }: Platform): Promise<void> {
+  const giveUpAt = performance.now() + hearMsMax
+  while (peers?.isUp() === false && performance.now() < giveUpAt) {
+    await new Promise((resolve) => setTimeout(resolve, lookMs))
   }
 }
 
