@@ -86,10 +86,10 @@ function holeIn(entries: readonly Entry[], range: ReadRange): Hole | undefined {
     }
     expected += step
   }
-  // Oldest first, the log may end there. Newest first, what is large may have cut the page: then the
-  // next page finds the hole.
-  const isCut =
-    entries.length > 0 && (range.bytesMax !== undefined || entries.length >= range.limit)
+  // Oldest first, the log may end there. Newest first, what is large may have cut the page: then
+  // the next page finds the hole.
+  const isFull = range.bytesMax !== undefined || entries.length >= range.limit
+  const isCut = entries.length > 0 && isFull
   const isPast = newestFirst && (entries.length > 0 || before !== undefined)
   if (!isPast || isCut || expected <= after) return undefined
   const from = after + 1

@@ -54,7 +54,7 @@ function checkMessage(message: Message, store: SimulatedStore): readonly string[
   return found
 }
 
-/** Whether it may stand in the log only once: one without any id is a new one when it comes again. */
+/** Whether it may stand in the log only once: one without any id is new when it comes again. */
 function isOnce({ kind, timesSent }: Message): boolean {
   return kind !== 'bare' || timesSent === 1
 }

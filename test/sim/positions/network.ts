@@ -1,4 +1,5 @@
-// What lies between a process and an engine: requests are late, lost or done twice, answers are lost.
+// What lies between a process and an engine: requests are late, lost or done twice, answers are
+// lost.
 
 import { StoreFailure } from '../../../protocol/failure.ts'
 import type { Random } from '../random.ts'

@@ -1,5 +1,6 @@
-// Write-once positions, in histories that are decided by their seeds: the real rules over a store and
-// a sequencer that are late, forgetful and away. `npm run test:positions` is the long run.
+// Write-once positions, in histories that are decided by their seeds: the real rules over a
+// store and a sequencer that are late, forgetful and away. `npm run test:positions` is the long
+// run.
 
 import t from 'tap'
 import { runPositions } from './history.ts'

@@ -1,5 +1,5 @@
-// A process of the simulated cluster: the real log, lanes, rules and fallback, over engines that are
-// seen through the network. It may be paused, and dies without a word.
+// A process of the simulated cluster: the real log, lanes, rules and fallback, over engines that
+// are seen through the network. It may be paused, and dies without a word.
 
 import type { Clock } from '../../../protocol/clock.ts'
 import { makeLocks } from '../../../services/delivery/locks.ts'

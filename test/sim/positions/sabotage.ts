@@ -1,5 +1,5 @@
-// Faults that are planted to prove that the checks see them. Each takes a rule away from the outside:
-// by what a process is told of the engines, or by how it is put together.
+// Faults that are planted to prove that the checks see them. Each takes a rule away from the
+// outside: by what a process is told of the engines, or by how it is put together.
 
 import type { Entry } from '../../../protocol/entry.ts'
 import { voidEntry } from '../../../protocol/entry.ts'

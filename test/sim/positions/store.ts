@@ -1,5 +1,5 @@
-// The simulated store of a cluster: positions that are written once, and packets. What is asked of it
-// is done piece by piece, in between what others ask.
+// The simulated store of a cluster: positions that are written once, and packets. What is asked
+// of it is done piece by piece, in between what others ask.
 
 import type { Entry } from '../../../protocol/entry.ts'
 import { voidEntry } from '../../../protocol/entry.ts'

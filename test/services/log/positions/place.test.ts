@@ -1,3 +1,5 @@
+// The rules of write-once positions, one by one, for one process over a store in memory.
+
 import t from 'tap'
 import { StoreFailure } from '../../../../protocol/failure.ts'
 import type { AppendOutcome } from '../../../../services/log/ports.ts'

@@ -1,3 +1,5 @@
+// Reading a log that has holes: what is shown, what is waited for, and what becomes void.
+
 import t from 'tap'
 import type { Entry } from '../../../../protocol/entry.ts'
 import { isVoid } from '../../../../protocol/entry.ts'
