@@ -55,6 +55,22 @@ t.test('a gap is read from the log, in order', async (t) => {
   t.equal(link.session?.state, 'live')
 })
 
+t.test('a void is not sent, live or late, and counts as acknowledged', async (t) => {
+  const { memory, connect, publish, engine } = makeWorld(t)
+  const town = memory.group('town', 'bob')
+  const { link } = await connect('bob/phone', { filters: ['g/+/msg'] })
+  engine.announce(memory.append(town, ''))
+  publish(town)
+  memory.append(town, '')
+  publish(town)
+  await deliveredTo(link, 2)
+  engine.announce(memory.append(town, ''))
+  t.same(link.seqs(), [2, 4])
+  for (const { packetId } of link.delivered) link.session?.acknowledge(packetId)
+  const [position] = link.session?.positions.values() ?? []
+  t.match(position, { acked: 5, sent: 5 })
+})
+
 t.test('a window that is full holds everything back until half of it is free', async (t) => {
   const { memory, connect, publish } = makeWorld(t, { windowEntriesMax: 16 })
   const town = memory.group('town', 'bob')

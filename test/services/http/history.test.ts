@@ -41,6 +41,16 @@ t.test('the newest page comes first, 50 messages in order', async (t) => {
   t.strictSame(await read({ limit: 200 }), { seqs: range(4, 123), next: null, previous: null })
 })
 
+t.test('a void is not shown, and a page of voids leads on', async (t) => {
+  const { store, say, read } = await start(t, 0, 2)
+  const body = { kind: 'void', messageId: undefined, fields: '' }
+  await store.append(Array(3).fill({ conversation: 'g:team', from: '', body }), 1)
+  await say(1)
+  t.strictSame(await read(), { seqs: [1, 2, 6], next: null, previous: null })
+  t.strictSame(await read({ after: 2, limit: 2 }), { seqs: [], next: 4, previous: 3 })
+  t.strictSame(await read({ after: 4, limit: 2 }), { seqs: [6], next: null, previous: 5 })
+})
+
 t.test('pages before and after a seq', async (t) => {
   const { read } = await start(t, 3, 20)
   t.strictSame(await read({ before: 10, limit: 3 }), { seqs: [7, 8, 9], next: 9, previous: 7 })
