@@ -29,7 +29,7 @@ const settleMs = 60_000
 export async function judge(api: Api, participants: Participants): Promise<Verdict> {
   const unanswered = await settle(participants)
   const run = await collect(api, participants)
-  return { run, problems: [...unanswered, ...checkRun(run), ...clientProblems(participants)] }
+  return { run, problems: [...unanswered, ...clientProblems(participants), ...checkRun(run)] }
 }
 
 /** Waits until every message is acknowledged. */
@@ -120,9 +120,11 @@ function publicationsOf(publisher: ExactPublisher, histories: Run['histories']):
 
 function clientProblems(participants: Participants): readonly string[] {
   const { publishers, exactPublishers, devices } = participants
+  const away = devices.filter((it) => !it.client()?.isOpen()).map((it) => it.stream.device)
   const notices = devices.flatMap((it) => it.notices.map((notice) => `refused: ${notice}`))
   const unexpected = [...publishers, ...exactPublishers].flatMap((it) => it.problems)
-  return [...unexpected, ...notices].slice(0, 20)
+  const absent = away.length > 0 ? [`not connected in the end: ${away.join()}`] : []
+  return [...absent, ...unexpected, ...notices].slice(0, 20)
 }
 
 /** How many entries all devices got, repeated ones included. */
