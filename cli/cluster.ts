@@ -2,6 +2,7 @@
 // brokers tell each other. Whatever is in Redis may vanish at any moment.
 
 import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
 import type { Settings } from '../config/schema.ts'
 import { makePlainBus } from '../plugins/aedes-persistence-redis/plain-bus.ts'
@@ -43,6 +44,8 @@ export async function openCluster(
   { logger }: PlatformParts,
 ): Promise<Platform> {
   const clock = systemClock
+  // For server.json only.
+  await mkdir(settings.data, { recursive: true, mode: 0o700 })
   const persistence = makePersistence({ clock, logger })
   const url = settings.mongodbUrl?.reveal() ?? ''
   const redis = await connectAll(settings, logger)
