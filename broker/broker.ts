@@ -4,7 +4,6 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Socket, Server as TcpServer } from 'node:net'
 import type { Clock } from '../protocol/clock.ts'
-import { reasonCode } from '../protocol/reasons.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext, BrokerLimits } from './context.ts'
@@ -14,6 +13,7 @@ import type { Reception, Visitor } from './doors/listen.ts'
 import { listenTcp, peerOf, portOf, receiveSocket } from './doors/listen.ts'
 import type { Proxies } from './doors/proxies.ts'
 import { attachWebSocket } from './doors/web-socket.ts'
+import { sendAway } from './drain.ts'
 import { Postman } from './edge/outbox.ts'
 import { handlePacket } from './handlers.ts'
 import { makePlainLane } from './plain/lane.ts'
@@ -38,9 +38,10 @@ export interface Broker {
   plainClients(): number
   /** What its metrics are now. */
   readings(): ReturnType<typeof readBroker>
-  /** Accepts nobody new, answers the publishes that were read, waiting `drainMs` at most, and
-   * closes all connections. */
-  close(drainMs: number): Promise<void>
+  /** Accepts nobody new, and sends everybody away, `clientsPerSecond` in a second, each after its
+   * publishes were answered. It takes `drainMs` at most, and a second for those who do not take what
+   * was written to them. */
+  close(drainMs: number, clientsPerSecond?: number): Promise<void>
 }
 
 export interface BrokerParts
@@ -56,10 +57,14 @@ export interface BrokerParts
   readonly proxies?: Proxies
   /** Everybody may do everything, and there is no chat. */
   readonly isTrusted: boolean
+  /** As `Math.random`: the order in which clients are sent away. */
+  readonly random: () => number
 }
 
 /** Devices whose publishes are recognised when they come again. */
 const recordedDevicesMax = 10_000
+/** How long the last sockets may take to end, ms; above what a connection lingers. */
+const farewellMs = 1500
 
 export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   const { limits, logger, clock, log, releases, proxies } = parts
@@ -120,16 +125,13 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
         sentBytes: postman.sentBytes,
         plainClients: plain.clients(),
       }),
-    async close(drainMs) {
+    async close(drainMs, clientsPerSecond = Number.POSITIVE_INFINITY) {
       admission.stop()
       for (const server of servers) server.close()
-      for (const connection of connections) connection.hold('shutdown')
-      await within(drainMs, Promise.all([log.drained(), releases.drained()]))
-      const closed = [...connections].map((connection) => connection.closed())
-      for (const connection of [...connections]) {
-        connection.close('the server stops', reasonCode.useAnotherServer)
-      }
-      await within(drainMs, Promise.all(closed))
+      const leaving = [...connections]
+      const closed = leaving.map((connection) => connection.closed())
+      await sendAway(leaving, { ...parts, withinMs: drainMs, clientsPerSecond })
+      await within(farewellMs, Promise.all([log.drained(), releases.drained(), ...closed]))
       timekeeper.close()
       await plain.close()
     },

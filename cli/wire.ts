@@ -55,7 +55,8 @@ export interface RunningServer {
   userExists(user: string): Promise<boolean>
   /** Resolves with what ended the server by itself; never while it works. */
   readonly failed: Promise<Error>
-  /** Accepts nobody new, finishes what was begun within `drainTimeoutMs`, and frees everything. */
+  /** Is not ready any more, accepts nobody new after `drainDelayMs`, sends everybody away within
+   * `drainTimeoutMs`, and frees everything. */
   close(): Promise<void>
 }
 
@@ -78,14 +79,18 @@ export async function startServer(settings: Settings, logger: PinoLogger): Promi
     for (const part of closing.splice(0).reverse()) await part()
   }
   try {
-    return { ...(await start(settings, logger, closing)), close }
+    const server = await start(settings, logger, closing)
+    return { ...server, close: () => server.leave().then(close) }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-type Started = Omit<RunningServer, 'close'>
+interface Started extends Omit<RunningServer, 'close'> {
+  /** Says that it stops, and gives load balancers the time to hear it. */
+  leave(): Promise<void>
+}
 
 async function start(settings: Settings, logger: PinoLogger, closing: Closing): Promise<Started> {
   let chat: Chat | undefined
@@ -118,7 +123,8 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     logger,
     clock: systemClock,
   })
-  const foundation: Foundation = { settings, logger, ...services, closing, proxies }
+  const life = { isStopping: false }
+  const foundation: Foundation = { settings, logger, ...services, closing, proxies, life }
   const tls = makeTlsDoors(foundation)
   const httpServer = await makeHttpDoor(foundation)
   const { server } = httpServer
@@ -141,6 +147,10 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     reload: tls?.reload,
     userExists: (user) => store.users.userExists(user),
     failed: store.broken,
+    async leave() {
+      life.isStopping = true
+      await new Promise((resolve) => setTimeout(resolve, settings.drainDelayMs))
+    },
   }
 }
 
@@ -170,6 +180,7 @@ interface Foundation {
   readonly readings: (() => Partial<Readings>)[]
   readonly closing: Closing
   readonly proxies: Proxies
+  readonly life: { isStopping: boolean }
 }
 
 async function openBroker(foundation: Foundation, server: HttpServer): Promise<Broker> {
@@ -192,16 +203,18 @@ async function openBroker(foundation: Foundation, server: HttpServer): Promise<B
     plainPersistence: platform.plainPersistence,
     ...(platform.plainBus && { plainBus: platform.plainBus }),
     randomId: () => randomBytes(12).toString('base64url'),
+    random: Math.random,
   })
-  closing.push(() => broker.close(settings.drainTimeoutMs))
+  const pace = settings.drainClientsPerSecond || Number.POSITIVE_INFINITY
+  closing.push(() => broker.close(settings.drainTimeoutMs, pace))
   readings.push(() => broker.readings())
   broker.attach(server)
   return broker
 }
 
-function healthOf({ platform, chat }: Foundation): () => Health {
+function healthOf({ platform, chat, life }: Foundation): () => Health {
   return () => {
-    const reasons = chat.health.reasons()
+    const reasons = [...(life.isStopping ? ['the server stops'] : []), ...chat.health.reasons()]
     return { ready: reasons.length === 0, reasons, degraded: platform.degraded() }
   }
 }

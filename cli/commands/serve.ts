@@ -1,7 +1,7 @@
 // `parley serve`: runs the server until a signal stops it.
 
 import type { Command } from 'commander'
-import { destination, pino } from 'pino'
+import { destination, type Logger, pino } from 'pino'
 import type { Settings } from '../../config/schema.ts'
 import type { Context } from '../context.ts'
 import { greetedUser, greeting, isOnPath } from '../greeting.ts'
@@ -13,6 +13,10 @@ import { connectHost, listenUrl, removeServerFile, writeServerFile } from '../se
  * this time are one. */
 const sameSignalMs = 500
 const interruptedExitCode = 130
+const failedExitCode = 1
+/** What a stop may take after the last client was sent away, ms: answers over HTTP that are under
+ * way, and the last writes. */
+const stopGraceMs = 20_000
 
 /** Adds the command. */
 export function addServe(program: Command, context: Context): void {
@@ -51,6 +55,7 @@ async function serve(settings: Settings, context: Context): Promise<void> {
   } finally {
     // First, so that no command begins to speak to a server that goes.
     removeServerFile(settings.data, process.pid)
+    endInTime(settings, logger)
     await server.close()
   }
   context.output.write('stopped\n')
@@ -58,6 +63,16 @@ async function serve(settings: Settings, context: Context): Promise<void> {
 
 function connectUrl(scheme: 'mqtt' | 'http', { host, port }: ListenAddress): string {
   return listenUrl(scheme, { host: connectHost(host), port })
+}
+
+/** Ends the process if it does not stop by itself: a store that hangs must not keep it. What was
+ * acknowledged is stored. */
+function endInTime({ drainDelayMs, drainTimeoutMs }: Settings, logger: Logger): void {
+  const end = () => {
+    logger.error({}, 'the server does not stop: it is ended')
+    process.exit(failedExitCode)
+  }
+  setTimeout(end, drainDelayMs + drainTimeoutMs + stopGraceMs).unref()
 }
 
 /** Resolves at the first SIGINT or SIGTERM; another one after it ends the process at once. */

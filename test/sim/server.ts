@@ -84,6 +84,7 @@ export async function startServer(parts: ServerParts, options: ServerOptions): P
     clock,
     limits: options.limits,
     randomId: () => 'random',
+    random: () => 0,
     isTrusted: false,
     plainAccess: makePlainAccess([]),
     plainPersistence: makePlainPersistence(

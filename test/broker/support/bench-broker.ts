@@ -123,6 +123,7 @@ export async function makeBenchBroker(
     limits: { ...limits, ...more },
     clock: () => 0,
     randomId: () => 'random',
+    random: Math.random,
     isTrusted: false,
     plainAccess: makePlainAccess(['t/open']),
     plainPersistence,
