@@ -104,7 +104,9 @@ function describeListenError(error: SystemError): string | undefined {
     return `${error.hostname} is not the name of an address: choose another with --host`
   }
   const advice = listenAdvice[error.code]
-  if (error.syscall !== 'listen' || advice === undefined) return undefined
+  // One of several workers is told of its port's fate by who binds it.
+  const isListening = error.syscall === 'listen' || error.syscall === 'bind'
+  if (!isListening || advice === undefined) return undefined
   const ports = error.code === 'EADDRINUSE' ? ' with --mqtt-port or --http-port' : ''
   const port = error.port === undefined ? '' : `:${error.port}`
   return `${error.address}${port} ${advice}${ports}`

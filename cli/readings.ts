@@ -1,4 +1,4 @@
-// What the chat services tell who scrapes.
+// What this process and its chat services tell who scrapes.
 
 import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
@@ -25,6 +25,7 @@ export function readChat({
     parley_append_queue_bytes: bytes,
     parley_append_batch_messages: log.meters.batchMessages,
     parley_append_commit_seconds: log.meters.commitMs,
+    parley_workers: 1,
     parley_store_working: log.persistence.failure() === undefined ? 1 : 0,
   } satisfies Partial<Readings>
 }

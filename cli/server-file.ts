@@ -1,7 +1,7 @@
 // server.json in the data folder: how other commands find the server that runs on it. Written once
 // it listens, removed when it stops; after a crash it stays, and a dead pid tells.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A listener's address. */
@@ -34,8 +34,10 @@ export function connectHost(host: string): string {
   return host === '::' ? '::1' : host
 }
 
-/** Writes server.json, readable by this user only; all at once, so that no reader sees a part. */
+/** Writes server.json, readable by this user only; all at once, so that no reader sees a part. In a
+ * cluster the folder holds nothing else, and may not be there yet. */
 export function writeServerFile(folder: string, record: ServerRecord): void {
+  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 })
   const draft = join(folder, `server.json.${record.pid}`)
   writeFileSync(draft, `${JSON.stringify(record)}\n`, { mode: 0o600 })
   renameSync(draft, serverFile(folder))

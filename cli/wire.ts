@@ -33,7 +33,7 @@ import { makeHttp } from '../services/http/http.ts'
 import { makeMetricsAccess } from '../services/http/metrics-access.ts'
 import { boundSockets } from '../services/http/sockets.ts'
 import type { Readings } from '../services/metrics/catalogue.ts'
-import type { Exposition } from '../services/metrics/ports.ts'
+import type { Exposition, OwnExposition } from '../services/metrics/ports.ts'
 import type { Administration } from './administration-port.ts'
 import { makeBareServer } from './bare-server.ts'
 import type { Chat } from './chat.ts'
@@ -73,13 +73,17 @@ const rateLimits = { register: 10, token: 30 }
 
 /** Starts every role of the settings in this process. Rejects, with everything closed again, when
  * the data folder, a key or a port cannot be had. */
-export async function startServer(settings: Settings, logger: PinoLogger): Promise<RunningServer> {
+export async function startServer(
+  settings: Settings,
+  logger: PinoLogger,
+  shareMetrics: ShareMetrics = (own) => own,
+): Promise<RunningServer> {
   const closing: Closing = []
   const close = async () => {
     for (const part of closing.splice(0).reverse()) await part()
   }
   try {
-    const server = await start(settings, logger, closing)
+    const server = await start(settings, logger, { closing, shareMetrics })
     return { ...server, close: () => server.leave().then(close) }
   } catch (error) {
     await close()
@@ -92,7 +96,19 @@ interface Started extends Omit<RunningServer, 'close'> {
   leave(): Promise<void>
 }
 
-async function start(settings: Settings, logger: PinoLogger, closing: Closing): Promise<Started> {
+/** Metrics of this process and others, from those of this one. */
+type ShareMetrics = (own: OwnExposition) => Exposition
+
+interface StartParts {
+  readonly closing: Closing
+  readonly shareMetrics: ShareMetrics
+}
+
+async function start(
+  settings: Settings,
+  logger: PinoLogger,
+  { closing, shareMetrics }: StartParts,
+): Promise<Started> {
   let chat: Chat | undefined
   const platform = await openPlatform(settings, {
     logger,
@@ -115,7 +131,8 @@ async function start(settings: Settings, logger: PinoLogger, closing: Closing): 
     () => made.receipts.settle(),
   )
   const readings: Foundation['readings'] = [() => readChat(made)]
-  const metrics = makeExposition(() => Object.assign({}, ...readings.map((read) => read())))
+  const own = makeExposition(() => Object.assign({}, ...readings.map((read) => read())))
+  const metrics = shareMetrics(own)
   const services = { platform, tokens, chat: made, metrics, readings }
   const proxies = makeProxies({
     from: settings.proxyProtocolFrom,

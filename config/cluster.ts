@@ -4,7 +4,8 @@ import type { Settings } from './schema.ts'
 
 /** What is wrong with the URLs of a cluster. A value that was refused is undefined, and adds no
  * second problem. */
-export function clusterProblems({ mongodbUrl, redisUrl, busRedisUrls, anonymous }: Settings) {
+export function clusterProblems(settings: Settings): string[] {
+  const { mongodbUrl, redisUrl, busRedisUrls, anonymous, workers = '1' } = settings
   const problems: string[] = []
   if ((mongodbUrl === undefined) !== (redisUrl === undefined)) {
     problems.push('MONGODB_URL and REDIS_URL go together: a cluster needs both')
@@ -14,6 +15,12 @@ export function clusterProblems({ mongodbUrl, redisUrl, busRedisUrls, anonymous 
   }
   if (anonymous && redisUrl !== undefined) {
     problems.push('anonymous, the trusted mode, is of one process: it has no cluster')
+  }
+  if (workers !== '1' && redisUrl === undefined && mongodbUrl === undefined) {
+    problems.push(
+      `workers ${workers} needs a cluster, REDIS_URL and MONGODB_URL: one process at a time uses ` +
+        'a data folder',
+    )
   }
   return problems
 }

@@ -83,6 +83,14 @@ export const settingsSchema = Type.Object(
         'What this process does, separated by commas: broker, api, jobs (what is done later, or ' +
         'again and again); or all.',
     }),
+    workers: Type.String({
+      pattern: '^(auto|[1-9][0-9]{0,2})$',
+      default: '1',
+      expected: 'a number from 1 to 999, or auto',
+      description:
+        'How many processes serve on these ports, in a cluster; auto: one for each core. Limits ' +
+        'on connections are for all of them together, other limits for each.',
+    }),
     logLevel: Type.Enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'], {
       default: 'info',
       description: 'Least severity of the lines written to standard error.',

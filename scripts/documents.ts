@@ -114,6 +114,10 @@ function metricsDocument(): string {
     'With them come the usual metrics of a process, `process_…` and `nodejs_…`: CPU, memory, open',
     'files, garbage collection and delay of the event loop (since the first scrape).',
     '',
+    'With `--workers` whichever process is asked answers for all: counters, histograms and most',
+    'gauges are added up, `parley_store_working` is the least, delays of the event loop are',
+    'averages. Users and conversations count once in each process.',
+    '',
   ].join('\n')
 }
 

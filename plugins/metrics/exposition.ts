@@ -7,7 +7,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { MetricDefinition, Readings, Sample } from '../../services/metrics/catalogue.ts'
 import { metricCatalogue } from '../../services/metrics/catalogue.ts'
 import type { Histogram } from '../../services/metrics/histogram.ts'
-import type { Exposition } from '../../services/metrics/ports.ts'
+import type { OwnExposition } from '../../services/metrics/ports.ts'
 
 /** What a registry asks of a metric; its types know only the classes of the library, which would
  * count a second time what is counted already. */
@@ -15,17 +15,17 @@ interface RegisteredMetric {
   readonly name: string
   readonly help: string
   readonly type: MetricDefinition['kind']
+  readonly aggregator: NonNullable<MetricDefinition['ofSeveral']>
   /** Its lines, at a scrape. */
   get(): Promise<RegisteredMetric & { readonly values: readonly Line[] }>
 }
 
-interface Line extends Partial<Sample> {
-  readonly value: number
+interface Line extends Sample {
   readonly metricName?: string
 }
 
 /** Makes the exposition. `read` is called once for each scrape; what it leaves out is not there. */
-export function makeExposition(read: () => Partial<Readings>): Exposition {
+export function makeExposition(read: () => Partial<Readings>): OwnExposition {
   const registry = new Registry()
   let readings: Partial<Readings> = {}
   let hasStarted = false
@@ -33,7 +33,8 @@ export function makeExposition(read: () => Partial<Readings>): Exposition {
   const start = () => {
     hasStarted = true
     for (const [name, definition] of Object.entries(metricCatalogue)) {
-      const metric = { name, help: definition.help, type: definition.kind }
+      const { help, kind: type, ofSeveral: aggregator = 'sum' }: MetricDefinition = definition
+      const metric = { name, help, type, aggregator }
       const get = async () => {
         const values = linesOf(name, definition, readings[name as keyof Readings])
         return { ...metric, get, values }
@@ -43,12 +44,20 @@ export function makeExposition(read: () => Partial<Readings>): Exposition {
     collectDefaultMetrics({ register: registry })
   }
 
+  const look = () => {
+    if (!hasStarted) start()
+    readings = read()
+  }
+
   return {
     contentType: registry.contentType,
     text() {
-      if (!hasStarted) start()
-      readings = read()
+      look()
       return registry.metrics()
+    },
+    values() {
+      look()
+      return registry.getMetricsAsJSON()
     },
   }
 }
@@ -59,7 +68,7 @@ function linesOf(
   reading: Readings[keyof Readings] | undefined,
 ): readonly Line[] {
   if (reading === undefined) return []
-  if (typeof reading === 'number') return [{ value: reading }]
+  if (typeof reading === 'number') return [{ labels: {}, value: reading }]
   return 'counts' in reading ? bucketsOf(name, reading, parts) : reading
 }
 
@@ -75,7 +84,7 @@ function bucketsOf(name: string, histogram: Histogram, parts: number): readonly 
   })
   return [
     ...buckets,
-    { metricName: `${name}_sum`, value: sum / parts },
-    { metricName: `${name}_count`, value: count },
+    { metricName: `${name}_sum`, labels: {}, value: sum / parts },
+    { metricName: `${name}_count`, labels: {}, value: count },
   ]
 }

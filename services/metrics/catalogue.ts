@@ -11,6 +11,8 @@ export interface MetricDefinition {
   readonly help: string
   /** What a histogram observes, in parts of the unit it is served in: 1000 for ms. */
   readonly parts?: number
+  /** What several processes on a machine (`--workers`) say together; the sum if absent. */
+  readonly ofSeveral?: 'sum' | 'min'
 }
 
 export const metricCatalogue = {
@@ -130,6 +132,12 @@ export const metricCatalogue = {
     kind: 'gauge',
     labels: [],
     help: '1 while messages can be stored, else 0.',
+    ofSeveral: 'min',
+  },
+  parley_workers: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Processes that the values are the sum of: 1 without --workers.',
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>
 
