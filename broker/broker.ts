@@ -39,8 +39,8 @@ export interface Broker {
   /** What its metrics are now. */
   readings(): ReturnType<typeof readBroker>
   /** Accepts nobody new, and sends everybody away, `clientsPerSecond` in a second, each after its
-   * publishes were answered. It takes `drainMs` at most, and a second for those who do not take what
-   * was written to them. */
+   * publishes were answered. It takes `drainMs` at most, and a second for those who do not take
+   * what was written to them. */
   close(drainMs: number, clientsPerSecond?: number): Promise<void>
 }
 

@@ -25,8 +25,8 @@ export function workerCount({ workers }: Settings): number {
   return workers === 'auto' ? availableParallelism() : Number(workers)
 }
 
-/** Runs them until a signal comes. All are stopped together: a machine that stops leaves its clients
- * to the others. Throws `CommandFailure` when the first cannot start, or one had to be killed. */
+/** Runs them until a signal comes. All are stopped together: a machine that stops leaves its
+ * clients to the others. Throws `CommandFailure` when the first cannot start, or one had to be killed. */
 export async function serveWorkers(
   settings: Settings,
   context: Context,

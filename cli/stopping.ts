@@ -24,7 +24,7 @@ export function stopSignal(...names: readonly NodeJS.Signals[]): Promise<undefin
   })
 }
 
-/** The longest that a process may take to stop, ms; a store that hangs must not keep it for ever. */
+/** The longest that a process may take to stop, ms; no store that hangs may keep it. */
 export function stopMsMax({ drainDelayMs, drainTimeoutMs }: Settings): number {
   return drainDelayMs + drainTimeoutMs + stopGraceMs
 }

@@ -1,5 +1,6 @@
 // Keeps the broker processes of one machine running (`--workers`): starts them, starts again those
-// that end, more and more slowly if they end soon, and stops them all. What they do it does not know.
+// that end, more and more slowly if they end soon, and stops them all. It does not know what they
+// do.
 
 import type { ChildProcess } from 'node:child_process'
 import type { Logger } from '../protocol/logger.ts'
@@ -26,9 +27,9 @@ export interface WorkersOptions {
 export const restartPauses = { pauseMs: 100, pauseMsMax: 30_000, stableMs: 60_000 }
 
 export interface Workers {
-  /** Starts one, and when it has said that it is ready, the others. Resolves with what the first one
-   * said, when all are ready or have failed once; undefined when the first one ended instead, which
-   * has told why on standard error. */
+  /** Starts one, and when it has said that it is ready, the others. Resolves with what the first
+   * one said, when all are ready or have failed once; undefined when the first one ended instead,
+   * which has told why on standard error. */
   start(): Promise<object | undefined>
   /** Those that are ready. */
   ready(): readonly WorkerProcess[]

@@ -318,15 +318,15 @@ export const settingsSchema = Type.Object(
     drainClientsPerSecond: count(
       'clients per second',
       [0, 500, 1_000_000],
-      'When stopping: how many clients are sent away each second, in a random order, so that they ' +
-        'come to the other brokers one after the other; more if drainTimeoutMs is too short for ' +
-        'that. 0: all at once.',
+      'When stopping: how many clients are sent away each second, in a random order, so that ' +
+        'they come to the other brokers one after the other; more if drainTimeoutMs is too short ' +
+        'for that. 0: all at once.',
     ),
     drainDelayMs: count(
       'ms',
       [0, 0, hour],
-      'When stopping: how long clients may still come in while /readyz says 503 already, for load ' +
-        'balancers that take their time to see that.',
+      'When stopping: how long clients may still come in while /readyz says 503 already, for ' +
+        'load balancers that take their time to see that.',
     ),
   },
   { additionalProperties: false },

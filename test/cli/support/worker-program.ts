@@ -1,5 +1,5 @@
-// A worker of a test: says that it is ready unless its first argument is `fails`, ends as it is told,
-// and `stubborn` does not stop.
+// A worker of a test: says that it is ready unless its first argument is `fails`, ends as it is
+// told, and `stubborn` does not stop.
 
 const [mode = 'good'] = process.argv.slice(2)
 if (mode === 'fails') process.exit(3)
