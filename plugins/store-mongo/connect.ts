@@ -5,7 +5,7 @@ import type { ClientSession, CommandStartedEvent, Db, MongoClientOptions } from 
 import { MongoClient, MongoError, MongoServerError } from 'mongodb'
 import { OperatorFault } from '../../protocol/failure.ts'
 import type { Logger } from '../../protocol/logger.ts'
-import { withFailures } from './failures.ts'
+import { withFailures, withoutBulk } from './failures.ts'
 
 export interface ConnectOptions {
   /** As the driver takes it; the database is `parley` where it names none. Secret. */
@@ -177,5 +177,5 @@ function isInTheWay(error: unknown): boolean {
 }
 
 function hasLabel(error: unknown, label: string): boolean {
-  return error instanceof MongoError && error.hasErrorLabel(label)
+  return error instanceof MongoError && withoutBulk(error).hasErrorLabel(label)
 }

@@ -1,7 +1,7 @@
 // What of the driver's errors may pass by itself: everything that says that nobody can be reached,
 // or that nobody knows whether it was done. The rest are bugs, and stay what they are.
 
-import { MongoError, MongoServerError } from 'mongodb'
+import { MongoBulkWriteError, MongoError, MongoServerError } from 'mongodb'
 import { StoreFailure } from '../../protocol/failure.ts'
 
 /** Server errors that may pass: hosts that cannot be reached, primaries that change or stop, time
@@ -21,6 +21,7 @@ const passingNames: ReadonlySet<string> = new Set([
   'MongoWaitQueueTimeoutError',
   'MongoNotConnectedError',
   'MongoTopologyClosedError',
+  'MongoClientClosedError',
   'MongoOperationTimeoutError',
   'MongoExpiredSessionError',
 ])
@@ -37,7 +38,15 @@ export async function withFailures<Result>(work: () => Promise<Result>): Promise
 /** The `StoreFailure` for an error that may pass, or the error itself. */
 export function asFailure(error: unknown): unknown {
   if (!(error instanceof MongoError)) return error
-  return mayPass(error) ? new StoreFailure(`MongoDB: ${error.message}`, error) : error
+  return mayPass(withoutBulk(error)) ? new StoreFailure(`MongoDB: ${error.message}`, error) : error
+}
+
+/** The error that ended a bulk of writes: where the server said nothing of them, the driver hides
+ * its own error, with its name and labels, in one that says of neither. */
+export function withoutBulk(error: MongoError): MongoError {
+  if (!(error instanceof MongoBulkWriteError)) return error
+  const inner: unknown = error.errorResponse
+  return inner instanceof MongoError ? inner : error
 }
 
 /** Whether the error within an answer of the server may pass. */
