@@ -299,6 +299,12 @@ export const settingsSchema = Type.Object(
       [1, 100, 1_000_000],
       'Most durable devices of one user; a further one is refused until another has gone.',
     ),
+    recentEntriesMax: count(
+      'messages',
+      [0, 0, 1000],
+      'How many of the newest messages of each conversation a cluster also keeps in Redis, for an ' +
+        'hour at most, so that devices that come back read less from MongoDB; 0: none.',
+    ),
     receiptIntervalMs: count(
       'ms',
       [10, 250, 60_000],

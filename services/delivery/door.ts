@@ -213,7 +213,8 @@ function makeSession(
       subscriptions: new Subscriptions(arrival.user, stored?.subscriptions ?? []),
       cursors,
       turns,
-      read: (conversation, after, limit) => log.read(conversation, { after, limit, bytesMax }),
+      read: ({ conversation, head }, after, limit) =>
+        log.read(conversation.id, { after, limit, bytesMax, head }),
       readFailed: (err) => logger.debug({ err }, 'catch-up waits for the store'),
       caughtUp: tellCaughtUp,
       tooLarge: tellTooLarge,

@@ -23,8 +23,8 @@ export interface SessionParts {
   readonly subscriptions: Subscriptions
   readonly cursors: Cursors
   readonly turns: Turns
-  /** Entries of a conversation after a position, at most `limit`. */
-  readonly read: (conversation: string, after: number, limit: number) => Promise<readonly Entry[]>
+  /** Entries of a room after a position, up to its head at least, at most `limit`. */
+  readonly read: (room: Room, after: number, limit: number) => Promise<readonly Entry[]>
   /** Told when a read failed; the session tries again at the next wake-up. */
   readonly readFailed: (error: unknown) => void
   /** Told when everything that was missed was sent; false if the device does not listen to that. */
@@ -322,7 +322,7 @@ export class Session implements Listener {
     const { room } = position
     const limit = Math.min(readMax, this.#window.free())
     const before = { head: room.head, sent: position.sent }
-    const entries = await this.#parts.read(room.conversation.id, position.sent, limit)
+    const entries = await this.#parts.read(room, position.sent, limit)
     // The log may be ahead of what was announced: who starts at the head must not get it again.
     room.head = Math.max(room.head, entries.at(-1)?.seq ?? 0)
     // The session may have been closed, or the position given up, while the log was read.

@@ -50,6 +50,9 @@ export interface ReadRange {
   /** Stop before the entry that would bring the sum of `fields` above this; at least one entry is
    * returned if there is any. */
   readonly bytesMax?: number
+  /** A position that the log is known to reach, of which the caller needs nothing above: what is
+   * above may be missing from the answer. A cache can answer then; a store need not look at it. */
+  readonly head?: number
 }
 
 export interface LogStore {

@@ -101,7 +101,7 @@ export function listMessages(app: HttpInstance, parts: RouteParts): void {
 
 async function readPage(
   readLog: LogStore['read'],
-  { conversation, joinedSeq }: Membership,
+  { conversation, joinedSeq, head }: Membership,
   { before, after, limit = pageLimitDefault }: Query,
 ): Promise<readonly Entry[]> {
   const newestFirst = after === undefined
@@ -111,6 +111,7 @@ async function readPage(
     newestFirst,
     limit,
     bytesMax: pageBytesMax,
+    head,
   })
   return newestFirst ? entries.toReversed() : entries
 }
