@@ -1,5 +1,5 @@
-// Lets nobody wait for Redis: an answer that is late counts as none, and after one Redis is left alone
-// for a while.
+// Lets nobody wait for Redis: an answer that is late counts as none, and after one Redis is left
+// alone for a while.
 
 import type { Clock } from '../../protocol/clock.ts'
 
@@ -28,8 +28,9 @@ export function makeGuard(clock: Clock, { answerMs, pauseMs, callsMax }: GuardOp
       try {
         const answer = await Promise.race([asked, late.promise])
         if (answer !== isLate) return answer
-      } catch {
-        // As if it had been late.
+      } catch (error) {
+        // An error that Redis itself answers with costs no time: it is there.
+        if ((error as Error).name === 'ReplyError') return undefined
       } finally {
         late.cancel()
       }

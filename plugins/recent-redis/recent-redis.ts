@@ -1,6 +1,6 @@
-// The newest entries of each conversation in Redis, in front of a log. Entries are asked for by their
-// positions, and a position never changes: what is there is right, and what is not there is read from
-// the log. So nothing depends on what Redis has kept, lost or been told.
+// The newest entries of each conversation in Redis, in front of a log. Entries are asked for by
+// their positions, and a position never changes: what is there is right, and what is not there is
+// read from the log. So nothing depends on what Redis has kept, lost or been told.
 
 import type { Redis, Result } from 'ioredis'
 import type { Clock } from '../../protocol/clock.ts'
@@ -34,9 +34,9 @@ interface Options {
 export interface RecentEntries {
   /** The log, which reads the newest entries from Redis where it can. */
   readonly log: LogStore
-  /** Forgets a conversation, because bodies in it were emptied: call it after the store has done so.
-   * Entries that were read before are not put back. Rejects with `StoreFailure` when it may not have
-   * been done: try again. */
+  /** Forgets a conversation, because bodies in it were emptied: call it after the store has done
+   * so. Entries that were read before are not put back. Rejects with `StoreFailure` when it may not
+   * have been done: try again. */
   invalidate(conversation: string): Promise<void>
   /** Reads that could be answered from Redis, and those of them that were, since the start. */
   readings(): { readonly asked: number; readonly answered: number }
@@ -49,13 +49,13 @@ const answerMs = 50
 /** How long Redis is left alone after it failed, ms. */
 const pauseMs = 1000
 const callsMax = 2000
-/** How long nothing is kept of a conversation after it was forgotten, ms. What was read before may be
- * kept for half of that. */
+/** How long nothing is kept of a conversation after it was forgotten, ms. What was read before may
+ * be kept for half of that. */
 const forgottenMs = 10_000
 
 /** Keys, all with a lifetime: `parley:recent:<conversation>`, a hash from positions to entries;
  * `parley:recent:<conversation>:forgotten` while nothing is to be kept of it. A hash rather than a
- * list, stream or sorted set, because writes may come in any order, and reads name what they want. */
+ * list, stream or sorted set: writes may come in any order, and reads name what they want. */
 const keyOf = (conversation: string) => `parley:recent:${conversation}`
 const forgottenKeyOf = (conversation: string) => `${keyOf(conversation)}:forgotten`
 

@@ -50,14 +50,14 @@ function makeBase(log: LogStore) {
   return { state, log: { ...log, read } }
 }
 
-async function setup(t: Test, lifetimeMs?: number) {
+async function setup(t: Test, lifetimeMs?: number, clock = Date.now) {
   const server = await startRedis(t)
   const store = await withGroup(await openStore(t), 'alice', 'bob')
   const base = makeBase(store.log)
   const makeBroker = async () => {
     const redis = await connect(t, server.url)
     const options = { entriesMax, ...(lifetimeMs === undefined ? {} : { lifetimeMs }) }
-    return makeRecentRedis({ log: base.log, redis, clock: Date.now }, options)
+    return makeRecentRedis({ log: base.log, redis, clock }, options)
   }
   const [first, second] = [await makeBroker(), await makeBroker()]
   const redis = await connect(t, server.url)
@@ -249,7 +249,9 @@ const step = fc.oneof(
 )
 
 t.test('any interleaving gives the answers of the store', { skip, timeout: 120_000 }, async (t) => {
-  const { store, base, first, second, redis } = await setup(t)
+  // On a busy machine Redis is late now and then: it is left alone for 20 ms instead of a second.
+  const fast = () => Date.now() * 50
+  const { store, base, first, second, redis } = await setup(t, undefined, fast)
   const brokers = [first, second] as const
   let runs = 0
   const play = async (conversation: string, one: Readonly<Record<string, unknown>>) => {
@@ -259,10 +261,12 @@ t.test('any interleaving gives the answers of the store', { skip, timeout: 120_0
     const batch = () =>
       Array.from({ length: count }, () => text('bob', undefined, { conversation }))
     const own = `parley:recent:${conversation}`
+    const ignore = () => {}
     if (kind === 'append') await log.append(batch(), runs)
     else if (kind === 'unseen append') await store.log.append(batch(), runs)
     else if (kind === 'flush') await redis.flushall()
-    else if (kind === 'lose') await redis.hdel(own, `${((await heads())[0] ?? 0) - count}`)
+    else if (kind === 'lose')
+      await redis.hdel(own, `${((await heads())[0] ?? 0) - count}`).catch(ignore)
     else if (kind === 'spoil') await redis.set(own, 'of another type')
     else if (kind === 'empty') {
       const [head = 0] = await heads()
@@ -299,7 +303,11 @@ t.test('any interleaving gives the answers of the store', { skip, timeout: 120_0
   }
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.array(step, { minLength: 1, maxLength: 3 }), { maxLength: 30 }),
+      fc.array(fc.array(step, { minLength: 1, maxLength: 3 }), {
+        minLength: 10,
+        maxLength: 30,
+        size: 'max',
+      }),
       async (plan) => {
         const group = `r${++runs}`
         await store.conversations.createGroup({
@@ -316,8 +324,10 @@ t.test('any interleaving gives the answers of the store', { skip, timeout: 120_0
         }
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 100 },
   )
-  const { asked, answered } = first.readings()
+  const readings = brokers.map((broker) => broker.readings())
+  const asked = readings.reduce((sum, one) => sum + one.asked, 0)
+  const answered = readings.reduce((sum, one) => sum + one.answered, 0)
   t.ok(answered > 100 && answered < asked, `${answered} of ${asked} reads were answered by Redis`)
 })
