@@ -6,7 +6,7 @@ import type { SqlDriver } from './driver.ts'
 import type { Transact } from './transaction.ts'
 
 /** A job to store; `payload` is JSON. */
-export interface StoredJob {
+interface StoredJob {
   readonly kind: string
   readonly key: string | undefined
   readonly payload: string
@@ -25,13 +25,13 @@ export interface TakenJob {
 }
 
 /** How many jobs of a kind are wanted. */
-export interface Wanted {
+interface Wanted {
   readonly kind: string
   readonly limit: number
 }
 
 /** What was taken; `nextAt` is when more will be due of the kinds of which all were taken. */
-export interface Taking {
+interface Taking {
   readonly taken: readonly TakenJob[]
   readonly nextAt: number | undefined
 }
@@ -43,14 +43,14 @@ export type JobEnd = { readonly id: number } & (
   | { readonly kind: 'dead'; readonly reason: string }
 )
 
-export interface DeadRow {
+interface DeadRow {
   readonly kind: string
   readonly payload: string
   readonly at: number
   readonly reason: string
 }
 
-export interface JobCountRow {
+interface JobCountRow {
   readonly kind: string
   readonly waiting: number
   readonly running: number

@@ -27,7 +27,7 @@ export interface NewJob {
 }
 
 /** What a handler is told of the job it runs. */
-export interface Attempt {
+interface Attempt {
   /** 1 for the first. */
   readonly attempt: number
   /** Aborted when the handler takes too long, and when the process will not wait for it any more:
@@ -51,7 +51,7 @@ export interface HandlerOptions {
 export type StopHandling = () => Promise<void>
 
 /** A job that was given up. */
-export interface DeadJob {
+interface DeadJob {
   readonly kind: string
   readonly payload: Json
   /** When it was given up, ms since the epoch. */
@@ -59,7 +59,7 @@ export interface DeadJob {
   readonly reason: string
 }
 
-export interface JobCount {
+interface JobCount {
   readonly kind: string
   /** Waiting, those that are not due yet included. */
   readonly waiting: number
