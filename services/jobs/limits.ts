@@ -1,6 +1,6 @@
 // The bounds of jobs, the same for every engine, and how long a failed one waits.
 
-export const payloadBytesMax = 65_536
+const payloadBytesMax = 65_536
 export const attemptsMaxDefault = 10
 export const crashesMax = 5
 export const deadKeptMs = 7 * 86_400_000
