@@ -28,7 +28,7 @@ import { runHandler } from '../../services/jobs/run-handler.ts'
 
 interface Parts {
   /** For commands that wait for Redis (`maxRetriesPerRequest: null`), with an error handler. Each
-   * handled kind makes one more like it. The caller disconnects it after `close`. */
+   * handled kind makes two more like it. The caller disconnects it after `close`. */
   readonly redis: Redis
   readonly clock: Clock
   readonly logger: Logger
@@ -77,11 +77,14 @@ export function makeRedisJobs(parts: Parts, { leaseMs = 30_000 }: Options = {}):
 
   const startWorker = (kind: string, handler: JobHandler, options: HandlerOptions) => {
     const stop = new AbortController()
+    const redis = connectAnother(parts.redis, stop.signal)
+    redis.on('error', troubled)
     const worker = new Worker<Data>(
       kind,
       (job, token = '') => work(job, token, { handler, options, stop: stop.signal }),
       {
         ...connection,
+        connection: redis,
         concurrency: options.concurrency,
         lockDuration: leaseMs,
         stalledInterval: leaseMs,
@@ -90,7 +93,7 @@ export function makeRedisJobs(parts: Parts, { leaseMs = 30_000 }: Options = {}):
       },
     )
     worker.on('error', troubled)
-    return () => stopWorker(worker, stop)
+    return () => stopWorker(worker, stop).finally(() => redis.disconnect())
   }
 
   return {
@@ -197,6 +200,18 @@ async function stopWorker(worker: Worker<Data>, stop: AbortController): Promise<
   await within(closeGraceMs + 2 * answerMs, closed).catch(() => {})
   clearTimeout(grace)
   stop.abort(new Error('the server stops'))
+}
+
+/** A connection like that one, which does not come back once it is stopped; nor do those that
+ * BullMQ makes like it, and that it cannot close while Redis is away. */
+function connectAnother(redis: Redis, stop: AbortSignal): Redis {
+  const { retryStrategy, sentinelRetryStrategy } = redis.options
+  const orEnd = (pause: typeof retryStrategy) => (attempt: number) =>
+    stop.aborted ? null : (pause?.(attempt) ?? null)
+  return redis.duplicate({
+    retryStrategy: orEnd(retryStrategy),
+    sentinelRetryStrategy: orEnd(sentinelRetryStrategy),
+  })
 }
 
 type Ask = <Result>(call: () => Promise<Result>) => Promise<Result>
