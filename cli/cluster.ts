@@ -10,6 +10,7 @@ import { makeRedisPlainPersistence } from '../plugins/aedes-persistence-redis/re
 import { makeRedisBus } from '../plugins/bus-redis/bus.ts'
 import { makeRedisClaims } from '../plugins/claims-redis/claims.ts'
 import { makeRedisJobs } from '../plugins/jobs-redis/jobs-redis.ts'
+import { makeRecentRedis } from '../plugins/recent-redis/recent-redis.ts'
 import type { RedisUse } from '../plugins/redis/connect.ts'
 import { connectRedis, refuseCluster } from '../plugins/redis/connect.ts'
 import { makeRedisSequencer } from '../plugins/sequencer-redis/sequencer-redis.ts'
@@ -28,6 +29,7 @@ import { makePersistence } from '../services/log/persistence.ts'
 import type { FallbackSequencer } from '../services/log/positions/fallback.ts'
 import { makeFallbackSequencer, makeStoreSequencer } from '../services/log/positions/fallback.ts'
 import type { PositionStore } from '../services/log/positions/ports.ts'
+import type { PositionLog } from '../services/log/positions/position-log.ts'
 import { makePositionLog } from '../services/log/positions/position-log.ts'
 import type { Platform, PlatformParts } from './platform.ts'
 import { plainLimitsOf } from './platform.ts'
@@ -58,6 +60,7 @@ export async function openCluster(
   const positions = { ...makeMessages(store.db), ...makePackets(store.db) }
   const sequencer = makeSequencer(redis.commands, positions)
   const log = makeLogOfPositions({ settings, positions, sequencer, persistence })
+  const inFront = putInFront(log, { settings, redis: redis.commands })
   const broker = randomBytes(9).toString('base64url')
   const bus = makeRedisBus(redis.bus, logger)
   const peers = makePeers(bus)
@@ -67,9 +70,9 @@ export async function openCluster(
   const limits = plainLimitsOf(settings)
   const plain = { commands: redis.plain, subscriptions: redis.plainSubscriptions, logger }
   return {
-    store: { ...store, log },
+    store: { ...store, log: inFront },
     makeLog: (parts, options) =>
-      makeLanedLog({ ...parts, store: log, persistence }, { ...options, wavesMax }),
+      makeLanedLog({ ...parts, store: inFront, persistence }, { ...options, wavesMax }),
     jobs,
     peers,
     directory,
@@ -164,4 +167,22 @@ function makeLogOfPositions({ settings, positions, sequencer, persistence }: Log
     },
     { waitMs: settings.appendWaitMs, fillAfterMs: settings.fillAfterMs },
   )
+}
+
+/** The log, with the recent entries in front of it if they are to be kept. */
+function putInFront(
+  log: PositionLog,
+  { settings, redis }: { readonly settings: Settings; readonly redis: Redis },
+): PositionLog {
+  const { recentEntriesMax: entriesMax } = settings
+  if (entriesMax === 0) return log
+  const recent = makeRecentRedis({ log, redis, clock: systemClock }, { entriesMax })
+  return {
+    ...recent.log,
+    async place(batch, at) {
+      const results = await log.place(batch, at)
+      recent.stored(batch, results)
+      return results
+    },
+  }
 }

@@ -26,7 +26,8 @@ export function workerCount({ workers }: Settings): number {
 }
 
 /** Runs them until a signal comes. All are stopped together: a machine that stops leaves its
- * clients to the others. Throws `CommandFailure` when the first cannot start, or one had to be killed. */
+ * clients to the others. Throws `CommandFailure` when the first cannot start, or one had to be
+ * killed. */
 export async function serveWorkers(
   settings: Settings,
   context: Context,

@@ -302,8 +302,8 @@ export const settingsSchema = Type.Object(
     recentEntriesMax: count(
       'messages',
       [0, 0, 1000],
-      'How many of the newest messages of each conversation a cluster keeps in Redis as well, for ' +
-        'an hour at most, so that devices that come back read less from MongoDB; 0: none.',
+      'How many of the newest messages of each conversation a cluster keeps in Redis as well, ' +
+        'for an hour at most, so that devices that come back read less from MongoDB; 0: none.',
     ),
     receiptIntervalMs: count(
       'ms',

@@ -6,7 +6,7 @@ import type { Redis, Result } from 'ioredis'
 import type { Clock } from '../../protocol/clock.ts'
 import type { Entry } from '../../protocol/entry.ts'
 import { StoreFailure } from '../../protocol/failure.ts'
-import type { AppendOutcome, LogStore, NewMessage, ReadRange } from '../../services/log/ports.ts'
+import type { AppendResult, LogStore, NewMessage, ReadRange } from '../../services/log/ports.ts'
 import { decodeEntry, encodeEntry } from './entries.ts'
 import { makeGuard } from './guard.ts'
 
@@ -34,6 +34,8 @@ interface Options {
 export interface RecentEntries {
   /** The log, which reads the newest entries from Redis where it can. */
   readonly log: LogStore
+  /** Keeps what was stored otherwise than by `log`. */
+  stored(batch: readonly NewMessage[], results: readonly AppendResult[]): void
   /** Forgets a conversation, because bodies in it were emptied: call it after the store has done
    * so. Entries that were read before are not put back. Rejects with `StoreFailure` when it may not
    * have been done: try again. */
@@ -105,16 +107,21 @@ export function makeRecentRedis({ log, redis, clock }: Parts, options: Options):
     return entries
   }
 
+  const stored: RecentEntries['stored'] = (batch, results) => {
+    for (const [conversation, entries] of storedOf(batch, results)) keep(conversation, entries)
+  }
+
   return {
     log: {
       ...log,
       read,
       async append(batch, at) {
         const outcomes = await log.append(batch, at)
-        for (const [conversation, entries] of storedOf(batch, outcomes)) keep(conversation, entries)
+        stored(batch, outcomes)
         return outcomes
       },
     },
+    stored,
     async invalidate(conversation) {
       const forget = redis
         .multi()
@@ -170,7 +177,7 @@ function cut(entries: readonly Entry[], { bytesMax }: ReadRange): readonly Entry
 }
 
 /** What of a batch was stored now, by conversation. */
-function storedOf(batch: readonly NewMessage[], outcomes: readonly AppendOutcome[]) {
+function storedOf(batch: readonly NewMessage[], outcomes: readonly AppendResult[]) {
   const stored = new Map<string, Omit<Entry, 'conversation'>[]>()
   for (const [index, { conversation, from, body }] of batch.entries()) {
     const outcome = outcomes[index]

@@ -1,5 +1,5 @@
-// Appenders and readers on a real log: each appender is what a broker has of it, with connections of
-// its own to Redis and MongoDB, in this process. Publishers move between them as clients do.
+// Appenders and readers on a real log: each appender is what a broker has of it, with connections
+// of its own to Redis and MongoDB, in this process. Publishers move between them as clients do.
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
