@@ -84,7 +84,8 @@ function startBroker(data: string, nodeFlags: readonly string[], environment: ob
   return { child, data }
 }
 
-/** Makes users and groups, and the file of `user<TAB>token` lines in the order of the population. */
+/** Makes users and groups, and the file of `user<TAB>token` lines, in the order of the
+ * population. */
 async function prepareStore(url: string, { users, groups }: Population, usersFile: string) {
   const logger = pino({ level: 'silent' })
   const store = await openMongoStore({ url, logger, clock: systemClock })
