@@ -22,9 +22,13 @@ interface FallbackParts {
 }
 
 export interface FallbackSequencer extends Sequencer {
-  /** Whether the first one failed when it was asked last. */
+  /** Whether the first one failed when it was asked last, a short while ago: when nobody publishes
+   * nobody asks it, and it may work again. */
   isFallenBack(): boolean
 }
+
+/** Longer than it takes to ask the first one in vain, and to pause. */
+const rememberedMs = 10_000
 
 /** Asks the second sequencer when the first fails, and the first again after `pauseMs`. */
 export function makeFallbackSequencer(
@@ -47,6 +51,6 @@ export function makeFallbackSequencer(
   return {
     reserve: (conversation, count) => ask((sequencer) => sequencer.reserve(conversation, count)),
     raise: (conversation, head) => ask((sequencer) => sequencer.raise(conversation, head)),
-    isFallenBack: () => failedAt !== undefined,
+    isFallenBack: () => failedAt !== undefined && clock() - failedAt < rememberedMs,
   }
 }
