@@ -37,9 +37,10 @@ const failsAtOnce: RedisOptions = {
   maxRetriesPerRequest: 0,
 }
 
-/** While subscribed, a connection takes no INFO: one that renews its subscriptions by itself is ready
- * when it is connected. The bus subscribes when it is ready, so it can be asked before: without
- * that ioredis calls a connection ready that was closed in the same turn, and never makes another. */
+/** While subscribed, a connection takes no INFO: one that renews its subscriptions by itself is
+ * ready when it is connected. The bus subscribes when it is ready, so it can be asked before:
+ * without that ioredis calls a connection ready that was closed in the same turn, and never makes
+ * another. */
 const optionsOf: Readonly<Record<RedisUse, RedisOptions>> = {
   commands: { ...failsAtOnce, enableAutoPipelining: true },
   bus: { ...failsAtOnce, autoResubscribe: false },
