@@ -28,7 +28,7 @@ import { runHandler } from '../../services/jobs/run-handler.ts'
 
 interface Parts {
   /** For commands that wait for Redis (`maxRetriesPerRequest: null`), with an error handler. Each
-   * handled kind makes two more like it. The caller disconnects it after `close`. */
+   * handled kind makes one more like it. The caller disconnects it after `close`. */
   readonly redis: Redis
   readonly clock: Clock
   readonly logger: Logger
@@ -77,14 +77,11 @@ export function makeRedisJobs(parts: Parts, { leaseMs = 30_000 }: Options = {}):
 
   const startWorker = (kind: string, handler: JobHandler, options: HandlerOptions) => {
     const stop = new AbortController()
-    const redis = connectAnother(parts.redis, stop.signal)
-    redis.on('error', troubled)
     const worker = new Worker<Data>(
       kind,
       (job, token = '') => work(job, token, { handler, options, stop: stop.signal }),
       {
         ...connection,
-        connection: redis,
         concurrency: options.concurrency,
         lockDuration: leaseMs,
         stalledInterval: leaseMs,
@@ -93,7 +90,7 @@ export function makeRedisJobs(parts: Parts, { leaseMs = 30_000 }: Options = {}):
       },
     )
     worker.on('error', troubled)
-    return () => stopWorker(worker, stop).finally(() => redis.disconnect())
+    return () => stopWorker(worker, stop, parts.redis.status === 'ready')
   }
 
   return {
@@ -192,26 +189,20 @@ async function work(job: Job<Data>, token: string, { handler, options, stop }: W
   throw new WaitingError()
 }
 
-/** Waits for what runs, and gives back what does not end in time; bounded also while Redis is away,
- * where jobs cannot be ended. */
-async function stopWorker(worker: Worker<Data>, stop: AbortController): Promise<void> {
-  const closed = worker.close()
-  const grace = setTimeout(() => stop.abort(new Error('the server stops')), closeGraceMs)
-  await within(closeGraceMs + 2 * answerMs, closed).catch(() => {})
+/** Waits for what runs, and gives back what does not end in time. While Redis is away jobs cannot be
+ * ended, nor given back, and BullMQ would wait for ever: what runs is left, and found to be
+ * abandoned later. */
+async function stopWorker(
+  worker: Worker<Data>,
+  stop: AbortController,
+  isRedisThere: boolean,
+): Promise<void> {
+  const abort = () => stop.abort(new Error('the server stops'))
+  if (!isRedisThere) abort()
+  const grace = setTimeout(abort, closeGraceMs)
+  await within(closeGraceMs + 2 * answerMs, worker.close(!isRedisThere)).catch(() => {})
   clearTimeout(grace)
-  stop.abort(new Error('the server stops'))
-}
-
-/** A connection like that one, which does not come back once it is stopped; nor do those that
- * BullMQ makes like it, and that it cannot close while Redis is away. */
-function connectAnother(redis: Redis, stop: AbortSignal): Redis {
-  const { retryStrategy, sentinelRetryStrategy } = redis.options
-  const orEnd = (pause: typeof retryStrategy) => (attempt: number) =>
-    stop.aborted ? null : (pause?.(attempt) ?? null)
-  return redis.duplicate({
-    retryStrategy: orEnd(retryStrategy),
-    sentinelRetryStrategy: orEnd(sentinelRetryStrategy),
-  })
+  abort()
 }
 
 type Ask = <Result>(call: () => Promise<Result>) => Promise<Result>
