@@ -189,8 +189,8 @@ async function work(job: Job<Data>, token: string, { handler, options, stop }: W
   throw new WaitingError()
 }
 
-/** Waits for what runs, and gives back what does not end in time. While Redis is away jobs cannot be
- * ended, nor given back, and BullMQ would wait for ever: what runs is left, and found to be
+/** Waits for what runs, and gives back what does not end in time. While Redis is away jobs cannot
+ * be ended, nor given back, and BullMQ would wait for ever: what runs is left, and found to be
  * abandoned later. */
 async function stopWorker(
   worker: Worker<Data>,

@@ -37,8 +37,9 @@ export interface RecentEntries {
   /** Keeps what was stored otherwise than by `log`. */
   stored(batch: readonly NewMessage[], results: readonly AppendResult[]): void
   /** Forgets a conversation, because bodies in it were emptied: call it after the store has done
-   * so. Entries that were read before are not put back. Rejects with `StoreFailure` when it may not
-   * have been done: try again. */
+   * so. Entries that were read before are not put back; unless Redis loses all it has in that
+   * moment: who must be sure calls it again 10 s later, when nothing is on its way any more.
+   * Rejects with `StoreFailure` when it may not have been done: try again. */
   invalidate(conversation: string): Promise<void>
   /** Reads that could be answered from Redis, and those of them that were, since the start. */
   readings(): { readonly asked: number; readonly answered: number }
