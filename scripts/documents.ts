@@ -1,6 +1,8 @@
 // The text of the documents that are printed from the code: docs/config.md, docs/errors.md,
-// docs/metrics.md.
+// docs/metrics.md; and the tables of docs/scaling.md.
 
+import { readFileSync } from 'node:fs'
+import { withTables } from '../bench/model/tables.ts'
 import { settingDescriptions } from '../config/descriptions.ts'
 import { errorCatalogue } from '../protocol/errors.ts'
 import { reasonCode } from '../protocol/reasons.ts'
@@ -14,7 +16,13 @@ export function printedDocuments(): ReadonlyMap<string, string> {
     ['docs/config.md', configDocument()],
     ['docs/errors.md', errorsDocument()],
     ['docs/metrics.md', metricsDocument()],
+    ['docs/scaling.md', scalingDocument()],
   ])
+}
+
+/** Written by hand, but for its tables. */
+function scalingDocument(): string {
+  return withTables(readFileSync(new URL('../../docs/scaling.md', import.meta.url), 'utf8'))
 }
 
 function configDocument(): string {
