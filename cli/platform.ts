@@ -28,7 +28,7 @@ interface Store {
 }
 
 /** What a log is told besides its store. */
-export type LogParts = Omit<AnyLogParts, 'store'>
+type LogParts = Omit<AnyLogParts, 'store'>
 
 export interface Platform {
   readonly store: Store

@@ -4,7 +4,7 @@
 
 /** Where a figure comes from. `measured`: by us. `public`: said by others. `assumed`: by nobody; to
  * be measured on one's own machines first. */
-export type Origin = 'measured' | 'public' | 'assumed'
+type Origin = 'measured' | 'public' | 'assumed'
 
 export interface Input {
   readonly value: number

@@ -29,7 +29,7 @@ export function readExampleEnvironment(): Readonly<Record<string, string>> {
   )
 }
 
-export interface ComposeService {
+interface ComposeService {
   readonly image: string
   readonly command?: readonly string[]
   readonly entrypoint?: readonly string[]

@@ -25,7 +25,7 @@ export interface PlaceParts {
 }
 
 /** Messages of one conversation to be stored, one batch of it at a time. */
-export interface Batch {
+interface Batch {
   /** One or more. */
   readonly items: readonly Placeable[]
   readonly at: number

@@ -46,7 +46,7 @@ export type Inserted =
   | { readonly kind: 'conflict'; readonly index: number; readonly there: StoredPlace }
 
 /** A message as (from, client id). */
-export interface MessageName {
+interface MessageName {
   readonly from: string
   readonly clientId: string
 }
