@@ -1,6 +1,6 @@
 // What the sizing of docs/scaling.md assumes, all in one place: people, costs of our own that were
-// measured or are still to be, and what others say of the parts. Change a figure here, and print the
-// document again (`node build/scripts/print-docs.js`).
+// measured or are still to be, and what others say of the parts. Change a figure here, and print
+// the document again (`node build/scripts/print-docs.js`).
 
 /** Where a figure comes from. `measured`: by us. `public`: said by others. `assumed`: by nobody; to
  * be measured on one's own machines first. */

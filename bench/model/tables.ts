@@ -6,7 +6,8 @@ import { spreadOver } from './spread.ts'
 
 const populations = [10_000, 1_000_000, 100_000_000]
 
-/** The document with its tables as the model has them now. Throws when a place for one is missing. */
+/** The document with its tables as the model has them now. Throws when a place for one is
+ * missing. */
 export function withTables(document: string): string {
   const tables = { sizing: sizingTable(), inputs: inputsTable(), spread: spreadTable() }
   let text = document
