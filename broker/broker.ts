@@ -5,6 +5,7 @@ import type { Server as HttpServer } from 'node:http'
 import type { Socket, Server as TcpServer } from 'node:net'
 import type { Clock } from '../protocol/clock.ts'
 import { deviceKey } from '../services/delivery/locks.ts'
+import { makeArrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { BrokerContext, BrokerLimits } from './context.ts'
 import { countUp, makeCounts } from './counts.ts'
@@ -45,7 +46,7 @@ export interface Broker {
 }
 
 export interface BrokerParts
-  extends Omit<BrokerContext, 'plain' | 'postman' | 'counts' | 'retransmissions'> {
+  extends Omit<BrokerContext, 'plain' | 'postman' | 'counts' | 'retransmissions' | 'arrivals'> {
   /** What aedes keeps between connections. */
   readonly plainPersistence: PlainPersistence
   /** What brokers tell each other of plain topics; their persistence is shared then. */
@@ -63,6 +64,9 @@ export interface BrokerParts
 
 /** Devices whose publishes are recognised when they come again. */
 const recordedDevicesMax = 10_000
+/** Devices that come while somebody who came before them is being identified; more than that only a
+ * store that hangs makes. */
+const arrivingDevicesMax = 10_000
 /** How long the last sockets may take to end, ms; above what a connection lingers. */
 const farewellMs = 1500
 
@@ -78,9 +82,11 @@ export async function makeBroker(parts: BrokerParts): Promise<Broker> {
   })
   parts.engine.onExpired((device) => plain.expired(deviceKey(device)))
   const retransmissions = makeRetransmissions(recordedDevicesMax)
+  const arrivals = makeArrivals(arrivingDevicesMax)
   const counts = makeCounts()
   const postman = new Postman()
-  const context: BrokerContext = { ...parts, plain, postman, counts, retransmissions }
+  const own = { plain, postman, counts, retransmissions, arrivals }
+  const context: BrokerContext = { ...parts, ...own }
   const connections = new Set<Connection>()
   const timekeeper = makeTimekeeper(connections, limits, clock)
   const servers: TcpServer[] = []

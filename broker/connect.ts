@@ -93,7 +93,8 @@ function refusalOf(error: unknown): { readonly reason: ReasonCode; readonly why:
 
 async function open(connection: Connection, packet: ConnectPacket, device: string) {
   const { context } = connection
-  const identity = await identify(connection, packet)
+  const identity = await context.arrivals.identify(device, () => identify(connection, packet))
+  if (identity === undefined) return connection.takenOver()
   const will = plainWill(packet, identity, context)
   if (connection.state !== 'connecting') return
   const { user } = identity

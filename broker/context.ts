@@ -9,6 +9,7 @@ import type { Engine } from '../services/delivery/engine.ts'
 import type { Log } from '../services/log/log.ts'
 import type { Releases } from '../services/log/releases.ts'
 import type { Receipts } from '../services/receipts/receipts.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { Counts } from './counts.ts'
 import type { AdmissionLimits } from './doors/admission.ts'
 import type { Certified } from './doors/certified.ts'
@@ -70,6 +71,7 @@ export interface BrokerContext {
   readonly postman: Postman
   readonly counts: Counts
   readonly retransmissions: Retransmissions
+  readonly arrivals: Arrivals
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: BrokerLimits

@@ -62,7 +62,7 @@ const limits: BrokerLimits = {
 export async function makeBenchBroker(
   t: Owner,
   more: Partial<BrokerLimits> = {},
-  plain: Partial<Pick<BrokerParts, 'plainPersistence' | 'plainBus'>> = {},
+  parts: Partial<Pick<BrokerParts, 'plainPersistence' | 'plainBus' | 'identify'>> = {},
 ): Promise<BenchBroker> {
   const world = makeWorld(t)
   const { memory, engine } = world
@@ -127,7 +127,7 @@ export async function makeBenchBroker(
     isTrusted: false,
     plainAccess: makePlainAccess(['t/open']),
     plainPersistence,
-    ...plain,
+    ...parts,
   })
   const port = await broker.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
