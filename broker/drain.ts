@@ -1,6 +1,7 @@
-// Sends all clients away when the broker stops: one after the other in a random order, each after
-// its publishes are answered, so that they do not come to the other brokers all at once. Who has
-// not been sent away yet is served as ever.
+// Sends all clients away when the broker stops: one after the other in a random order, so that they
+// do not come to the other brokers all at once. Each goes after it has acknowledged what it got, so
+// that nothing comes twice, and after its publishes are answered. Who has not been sent away yet is
+// served as ever.
 
 import type { Clock } from '../protocol/clock.ts'
 import { reasonCode } from '../protocol/reasons.ts'
@@ -17,6 +18,8 @@ export interface DrainOptions {
 }
 
 const roundMs = 20
+/** How long a client may take to acknowledge what it got, ms. */
+const restMsMax = 500
 /** The part of the time that is kept for the answers to the last ones. */
 const reserve = 0.25
 /** Why reading waits when something that was read is being answered. */
@@ -28,7 +31,8 @@ export async function sendAway(
   { withinMs, clientsPerSecond, random, clock }: DrainOptions,
 ): Promise<void> {
   const waiting = shuffled(connections, random)
-  const leaving = new Set<Connection>()
+  /** With the time until which they may acknowledge. */
+  const leaving = new Map<Connection, number>()
   const spreadMs = Math.min((waiting.length * 1000) / clientsPerSecond, withinMs * (1 - reserve))
   const perMs = waiting.length / spreadMs
   const startedAt = clock()
@@ -36,11 +40,13 @@ export async function sendAway(
     const passedMs = clock() - startedAt
     const due = spreadMs > roundMs ? Math.ceil((passedMs + roundMs) * perMs) : connections.length
     for (const connection of waiting.splice(0, due - (connections.length - waiting.length))) {
-      connection.hold('shutdown')
-      leaving.add(connection)
+      connection.session?.rest()
+      leaving.set(connection, passedMs + restMsMax)
     }
     const isLate = passedMs >= withinMs
-    for (const connection of leaving) {
+    for (const [connection, restsUntilMs] of leaving) {
+      if (isResting(connection) && passedMs < restsUntilMs && !isLate) continue
+      connection.hold('shutdown')
       if (isBusy(connection) && !isLate) continue
       connection.close('the server stops', reasonCode.useAnotherServer)
       leaving.delete(connection)
@@ -48,6 +54,11 @@ export async function sendAway(
     if (waiting.length === 0 && leaving.size === 0) return
     await new Promise((resolve) => setTimeout(resolve, roundMs))
   }
+}
+
+/** Whether it has yet to acknowledge something. */
+function isResting({ session, state }: Connection): boolean {
+  return state === 'open' && session?.owesAcknowledgements() === true
 }
 
 /** Whether something that was read from it is not answered yet. */

@@ -36,8 +36,8 @@ import { plainLimitsOf } from './platform.ts'
 
 /** After Redis could not be asked for positions the store is asked for so long, ms. */
 const fallbackMs = 1000
-/** Most waves of commits that are under way; see `makeLanedLog`. One: 68 µs of CPU per message of 50
- * pairs, two: 72–78 (2026-11-23). */
+/** Most waves of commits that are under way; see `makeLanedLog`. One: 68 µs of CPU per message of
+ * 50 pairs, two: 72–78 (2026-11-23). */
 const wavesMax = 1
 
 /** Rejects with `OperatorFault` when a URL is not what it should be, and with `StoreFailure` when

@@ -89,8 +89,8 @@ export const inputs = {
     10_000,
     'writes/s',
     'assumed',
-    'One shard of three members, majority and journal, in bulk. To be measured on the disks it is ' +
-      'to have.',
+    'One shard of three members, majority and journal, in bulk. To be measured on the disks ' +
+      'it is to have.',
   ),
   shardLoadMax: input(0.5, 'of that', 'assumed', 'What a shard may carry at the peak.'),
   cursorWrites: input(

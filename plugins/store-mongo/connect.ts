@@ -49,7 +49,7 @@ const clientOptions: MongoClientOptions = {
   serverSelectionTimeoutMS: 5000,
   connectTimeoutMS: 3000,
   // Above what the server is given for a command: the end of waiting for one that is stopped.
-  socketTimeoutMS: 12_000,
+  socketTimeoutMS: 7000,
   heartbeatFrequencyMS: 2000,
 }
 

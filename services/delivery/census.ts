@@ -13,7 +13,7 @@ export interface Census {
 
 /** Looks at all users and sessions. */
 export function takeCensus(roster: Pick<Roster, 'users' | 'rooms'>): Census {
-  const sessions = { starting: 0, live: 0, catchingUp: 0, windowFull: 0, closed: 0 }
+  const sessions = { starting: 0, live: 0, catchingUp: 0, windowFull: 0, leaving: 0, closed: 0 }
   let users = 0
   for (const user of roster.users()) {
     users++

@@ -48,8 +48,9 @@ interface Identity {
 
 /** `starting`: the client was not told yet that it is connected, nothing may be sent. `live`:
  * entries go out as they come. `catchingUp`: some positions are behind and are read from the log.
- * `windowFull`: the client must acknowledge, or take bytes, before anything else is sent. */
-export type SessionState = 'starting' | 'live' | 'catchingUp' | 'windowFull' | 'closed'
+ * `windowFull`: the client must acknowledge, or take bytes, before anything else is sent.
+ * `leaving`: nothing is sent any more; what was sent may still be acknowledged. */
+export type SessionState = 'starting' | 'live' | 'catchingUp' | 'windowFull' | 'leaving' | 'closed'
 
 const readMax = 100
 /** Most entries of its own that are kept from a device while it has not read what was before. */
@@ -215,6 +216,17 @@ export class Session implements Listener {
     for (const position of this.positions.values()) {
       if (position.isBehind()) this.#behind.add(position)
     }
+  }
+
+  /** The device is to be sent away: nothing new goes to it, so that it can acknowledge what it got,
+   * and nothing comes twice. */
+  rest(): void {
+    if (this.state !== 'closed') this.state = 'leaving'
+  }
+
+  /** Whether the device has not acknowledged all it was sent. */
+  owesAcknowledgements(): boolean {
+    return !this.#window.isEmpty()
   }
 
   /** Leaves all rooms; nothing is sent after this. */

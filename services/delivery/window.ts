@@ -45,6 +45,11 @@ export class Window<Holder> {
     return (this.#head - this.#tail) * 2 > max
   }
 
+  /** Whether everything is acknowledged. */
+  isEmpty(): boolean {
+    return this.#head === this.#tail
+  }
+
   /** Takes the next packet id for an entry. Call only when `free() > 0`. */
   take(holder: Holder, seq: number): number {
     this.#quota?.take('chat')
