@@ -19,6 +19,10 @@ const otherLevels = [
   { level: '5', words: ['test/clients', 'test/mqtt'] },
 ] as const
 
+/** Tests of whole clusters: a dozen processes each, whose time-outs mean something only when no
+ * other test has the machine. */
+const clusters = 'build/test/fault/cluster*.test.js'
+
 /** The compiled files for a file or folder of sources, as tap takes them. */
 function compiledFiles(word: string): string {
   if (word.startsWith('-') || word.startsWith('build/')) return word
@@ -53,7 +57,9 @@ async function runTap(words: readonly string[], level?: string): Promise<TapRun>
 
 const words = process.argv.slice(2)
 const requireAll = process.env.PARLEY_REQUIRE_ALL === '1'
-const runs = [await runTap(words.filter((word) => word !== everyLevel))]
+const named = words.filter((word) => word !== everyLevel)
+const runs = [await runTap(named.length > 0 ? named : [`--exclude=${clusters}`])]
+if (named.length === 0) runs.push(await runTap([clusters, '--jobs=1']))
 if (words.includes(everyLevel)) {
   for (const { level, words } of otherLevels) {
     console.log(`\nWith clients of level ${level}:`)

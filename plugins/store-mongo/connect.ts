@@ -47,10 +47,10 @@ const clientOptions: MongoClientOptions = {
   waitQueueTimeoutMS: 5000,
   // Longer than the election of a primary takes, as a rule.
   serverSelectionTimeoutMS: 5000,
-  connectTimeoutMS: 3000,
+  connectTimeoutMS: 2000,
   // Above what the server is given for a command: the end of waiting for one that is stopped.
-  socketTimeoutMS: 7000,
-  heartbeatFrequencyMS: 2000,
+  socketTimeoutMS: 6000,
+  heartbeatFrequencyMS: 1000,
 }
 
 /** Connects. Rejects with `OperatorFault` when the URL is none, when access is refused, or when

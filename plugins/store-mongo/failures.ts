@@ -1,7 +1,7 @@
 // What of the driver's errors may pass by itself: everything that says that nobody can be reached,
 // or that nobody knows whether it was done. The rest are bugs, and stay what they are.
 
-import { MongoBulkWriteError, MongoError, MongoServerError } from 'mongodb'
+import { MongoBulkWriteError, MongoError, MongoNetworkError, MongoServerError } from 'mongodb'
 import { StoreFailure } from '../../protocol/failure.ts'
 
 /** Server errors that may pass: hosts that cannot be reached, primaries that change or stop, time
@@ -12,8 +12,6 @@ const passingCodes: ReadonlySet<unknown> = new Set([
 ])
 
 const passingNames: ReadonlySet<string> = new Set([
-  'MongoNetworkError',
-  'MongoNetworkTimeoutError',
   'MongoServerSelectionError',
   'MongoWriteConcernError',
   'MongoPoolClearedError',
@@ -55,7 +53,8 @@ export function isPassingCode(code: unknown): boolean {
 }
 
 function mayPass(error: MongoError): boolean {
-  if (passingNames.has(error.name)) return true
+  // Some that follow from a lost connection are of this class, and have names of their own.
+  if (error instanceof MongoNetworkError || passingNames.has(error.name)) return true
   if (error.hasErrorLabel('TransientTransactionError')) return true
   if (error.hasErrorLabel('RetryableWriteError')) return true
   return error instanceof MongoServerError && passingCodes.has(error.code)

@@ -9,7 +9,9 @@ import { skipWithoutCluster, startCluster } from './cluster/topology.ts'
 import { judge, sum } from './cluster/verdict.ts'
 
 const payloadBytes = 8192
-const users = Array.from({ length: 24 }, (_, index) => `user${index}`)
+const users = Array.from({ length: 8 }, (_, index) => `user${index}`)
+/** What may wait for the store, bytes: a sixth of what the publishers have under way. */
+const queueBytesMax = 4 * 1024 * 1024
 /** What waits for the store, several times over: as bytes, entries, commands and garbage. */
 const growthBytesMax = 150 * 1024 * 1024
 
@@ -24,7 +26,8 @@ t.test(
   'a slow store holds publishers back, in bounded memory',
   { skip: skipWithoutCluster() },
   async (t) => {
-    const flags = ['--log-level', 'warn', '--append-wait-ms', '60000']
+    const bounds = ['--append-queue-bytes-max', String(queueBytesMax)]
+    const flags = ['--log-level', 'warn', '--append-wait-ms', '60000', ...bounds]
     const cluster = await startCluster(t, { brokers: 1, flags })
     const padding = 'x'.repeat(payloadBytes)
     const team = await gatherTeam(t, cluster, { users, inFlightMax: 400, padding })
