@@ -30,15 +30,28 @@ export const inputs = {
     'assumed',
     'Peers of a direct message who are online: who talks is there.',
   ),
+  conversationsPerUser: input(30, 'conversations', 'assumed', 'Direct ones and groups.'),
+  activePerUserPerDay: input(
+    3,
+    'conversations',
+    'assumed',
+    'Conversations with a message in a day, for each user: 8 of theirs, shared by 3 on average.',
+  ),
+  readsPerConnect: input(
+    3,
+    'reads',
+    'assumed',
+    'Conversations with something new for who connects: each is a read of the log.',
+  ),
   reconnectMinutes: input(15, 'minutes', 'assumed', 'Mean time between two connects of a device.'),
   retentionDays: input(365, 'days', 'assumed', 'How long messages are kept.'),
 
   publishMicros: input(
-    120,
+    70,
     'CPU µs',
-    'assumed',
-    'Broker, per message: read, place, store at MongoDB, PUBACK, tell. 61 to 70 were measured ' +
-      'with its delivery, in bulk, on a busy machine (2026-11-23); 200 to 300 in a trickle.',
+    'measured',
+    'Broker, per message, its telling included. Preliminary: 2026-11-23, a busy machine, `pairs` ' +
+      'with MongoDB and Redis (embedded: 24-30). At a trickle it will be more; not measured.',
   ),
   deliveryMicros: input(
     3,
@@ -47,10 +60,10 @@ export const inputs = {
     'Broker, per delivery in a group (benchmarks.md).',
   ),
   hearMicros: input(
-    20,
+    9,
     'CPU µs',
-    'assumed',
-    'Broker, per message heard from another one. 9 were measured, by itself, in bulk.',
+    'measured',
+    'Broker, per message heard from another one (ARCHITECTURE.md).',
   ),
   connectMicros: input(
     952,
@@ -58,7 +71,34 @@ export const inputs = {
     'measured',
     'Broker, per connect with a token (benchmarks.md).',
   ),
+  openMicros: input(
+    31,
+    'CPU µs',
+    'measured',
+    'Broker, per conversation of who connects: 20 groups each or none. Embedded, 2026-11-23, a ' +
+      'busy machine, one run.',
+  ),
+  catchUpMicros: input(
+    400,
+    'CPU µs',
+    'measured',
+    'Broker, per read of the log at MongoDB (ARCHITECTURE.md, load 17-23; 14-37 from Redis).',
+  ),
   sessionKibibytes: input(8, 'KiB', 'measured', 'Broker, per idle session (benchmarks.md).'),
+  conversationKibibytes: input(
+    0.95,
+    'KiB',
+    'measured',
+    'Broker, per conversation of a session: 3,000 sessions, 20 groups each or none. Embedded, ' +
+      '2026-11-23, two runs.',
+  ),
+  socketKibibytes: input(
+    3.9,
+    'KiB',
+    'measured',
+    'Kernel, per idle socket: growth of Slab by 4,000 connections, 2026-11-23.',
+  ),
+  processMebibytes: input(132, 'MiB', 'measured', 'Broker without clients (benchmarks.md).'),
   brokerLoadMax: input(0.6, 'of a core', 'assumed', 'What a broker process may use at the peak.'),
   brokerConnectionsMax: input(
     50_000,
@@ -67,22 +107,42 @@ export const inputs = {
     'Connections of one broker process: what the others must take in when it stops.',
   ),
   connectionsPerHaproxy: input(
-    250_000,
+    128_000,
     'connections',
     'public',
-    'Of one HAProxy of 4 cores and 16 GiB, TLS included: some 34 KiB each, by its manual.',
+    'Of one HAProxy of 16 GB, with TLS: 8,000 for each GB (its introduction, 3.6).',
   ),
   pubSubPerSecond: input(
     650_000,
     'messages/s',
-    'public',
-    'In and out of one Redis that does pub/sub and nothing else.',
+    'assumed',
+    'In and out of one Redis that does pub/sub and nothing else. Often said; no run found.',
   ),
+  listenMicros: input(
+    4,
+    'CPU µs',
+    'measured',
+    'Redis, per channel that a broker takes up and gives up again: 2.4 and 1.5, 30 a command, ' +
+      '2026-11-23, one run.',
+  ),
+  channelBytes: input(
+    235,
+    'bytes',
+    'measured',
+    'Redis, per channel, of 200,000 (144 for each further broker). 2026-11-23.',
+  ),
+  counterBytes: input(
+    196,
+    'bytes',
+    'measured',
+    'Redis for positions, per conversation of the last day, of 200,000. 2026-11-23.',
+  ),
+  redisGigabytes: input(16, 'GB', 'assumed', 'Of one Redis: more takes long to save and to load.'),
   redisCommandsPerSecond: input(
     100_000,
     'commands/s',
     'public',
-    'One Redis, scripts of a few commands, not pipelined (redis-benchmark).',
+    'One Redis, scripts of a few commands, not pipelined: 141,000 simple ones (redis-benchmark).',
   ),
   redisLoadMax: input(0.5, 'of that', 'assumed', 'What a Redis may carry at the peak.'),
   insertsPerSecond: input(
@@ -99,7 +159,13 @@ export const inputs = {
     'assumed',
     'Cursors and receipts written per delivery: a device’s acknowledgements of a second are one.',
   ),
-  storedBytes: input(600, 'bytes', 'assumed', 'A message of 200 bytes in MongoDB, with indexes.'),
+  storedBytes: input(
+    494,
+    'bytes',
+    'measured',
+    'A message of 103 bytes of words in MongoDB, compressed: 190 and 305 of indexes (its id is a ' +
+      'UUID). 300,000 of them, 2026-11-23.',
+  ),
   shardTebibytes: input(2, 'TiB', 'assumed', 'Data of one shard.'),
 } as const satisfies Readonly<Record<string, Input>>
 

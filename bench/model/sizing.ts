@@ -15,9 +15,17 @@ export interface Sizing {
   /** Broker processes, and what they are limited by. */
   readonly brokers: number
   readonly brokersBy: 'connections' | 'CPU'
+  /** Busy cores of all brokers: messages and deliveries, what is heard, connects and catch-up. */
+  readonly messageCores: number
+  readonly hearCores: number
+  readonly connectCores: number
+  /** GB of all brokers, the kernel's sockets included. */
+  readonly brokerGigabytes: number
   /** Redis for what brokers tell each other, and for positions. */
   readonly busRedis: number
+  readonly channelGigabytes: number
   readonly sequencerRedis: number
+  readonly counterGigabytes: number
   readonly shards: number
   readonly shardsBy: 'writes' | 'data'
   readonly storedTebibytesPerYear: number
@@ -40,7 +48,7 @@ export function sizeFor(users: number, given: Inputs): Sizing {
   const reach = (1 - given.groupShare) * directReach + given.groupShare * groupReach
   const deliveries = messages * reach
   const connects = connections / (given.reconnectMinutes * 60)
-  const { brokers, brokersBy, hearers } = sizeBrokers(
+  const sized = sizeBrokers(
     { connections, messages, deliveries, connects, directReach, groupReach },
     given,
   )
@@ -49,12 +57,11 @@ export function sizeFor(users: number, given: Inputs): Sizing {
   const kept = (yearly * given.retentionDays) / 365 / tebibyte
   const byWrites = Math.ceil(writes / (given.insertsPerSecond * given.shardLoadMax))
   const byData = Math.ceil(kept / given.shardTebibytes)
-  const told = messages * (1 + hearers)
   return {
-    ...{ connections, messages, deliveries, connects, hearers, brokers, brokersBy },
+    ...{ connections, messages, deliveries, connects },
+    ...sized,
+    ...sizeRedis({ users, connections, messages, connects, hearers: sized.hearers }, given),
     haproxies: Math.ceil(connections / given.connectionsPerHaproxy) + spare,
-    busRedis: Math.ceil(told / (given.pubSubPerSecond * given.redisLoadMax)),
-    sequencerRedis: Math.ceil(messages / (given.redisCommandsPerSecond * given.redisLoadMax)),
     shards: Math.max(byWrites, byData),
     shardsBy: byWrites > byData ? 'writes' : 'data',
     storedTebibytesPerYear: yearly / tebibyte,
@@ -77,17 +84,52 @@ function sizeBrokers(load: Load, given: Inputs) {
   const fixedMicros =
     load.messages * given.publishMicros +
     load.deliveries * given.deliveryMicros +
-    load.connects * given.connectMicros
+    load.connects * connectMicrosOf(given)
   const budget = given.brokerLoadMax * 1e6
   let count = Math.max(1, Math.ceil(fixedMicros / budget))
   const microsAt = (brokers: number) =>
     fixedMicros + load.messages * hearersOf(load, brokers, given) * given.hearMicros
   while (microsAt(count) > count * budget) count++
-  const needed = Math.max(byConnections, count)
+  const brokers = Math.max(byConnections, count) + spare
+  const hearers = hearersOf(load, brokers, given)
+  const connectCores = (load.connects * connectMicrosOf(given)) / 1e6
+  const conversations = given.conversationsPerUser * given.conversationKibibytes
+  const kibibytes = given.sessionKibibytes + conversations + given.socketKibibytes
   return {
-    brokers: needed + spare,
+    ...{ brokers, hearers, connectCores },
     brokersBy: byConnections >= count ? ('connections' as const) : ('CPU' as const),
-    hearers: hearersOf(load, needed + spare, given),
+    messageCores: fixedMicros / 1e6 - connectCores,
+    hearCores: (load.messages * hearers * given.hearMicros) / 1e6,
+    brokerGigabytes:
+      (load.connections * kibibytes * 1024 + brokers * given.processMebibytes * 2 ** 20) / 1e9,
+  }
+}
+
+/** What a broker does for one device that connects and catches up. */
+export function connectMicrosOf(given: Inputs): number {
+  const { connectMicros, conversationsPerUser, openMicros, readsPerConnect, catchUpMicros } = given
+  return connectMicros + conversationsPerUser * openMicros + readsPerConnect * catchUpMicros
+}
+
+type RedisLoad = Pick<Sizing, 'connections' | 'messages' | 'connects' | 'hearers'> & {
+  readonly users: number
+}
+
+function sizeRedis({ users, connections, messages, connects, hearers }: RedisLoad, given: Inputs) {
+  const { redisLoadMax, redisGigabytes, conversationsPerUser } = given
+  // As if no two members of a conversation were connected to one broker.
+  const channelGigabytes = (connections * conversationsPerUser * given.channelBytes) / 1e9
+  const counterGigabytes = (users * given.activePerUserPerDay * given.counterBytes) / 1e9
+  // Parts of a whole Redis: pub/sub, and taking up and giving up channels.
+  const told = (messages * (1 + hearers)) / given.pubSubPerSecond
+  const listening = (connects * conversationsPerUser * given.listenMicros) / 1e6
+  const reserved = messages / given.redisCommandsPerSecond
+  const servers = (work: number, gigabytes: number) =>
+    Math.max(Math.ceil(work / redisLoadMax), Math.ceil(gigabytes / redisGigabytes))
+  return {
+    ...{ channelGigabytes, counterGigabytes },
+    busRedis: servers(told + listening, channelGigabytes),
+    sequencerRedis: servers(reserved, counterGigabytes),
   }
 }
 

@@ -1,7 +1,8 @@
 // The tables of docs/scaling.md, printed from the model, and their places in the document.
 
+import { loseBroker } from './failover.ts'
 import { figures, inputs } from './inputs.ts'
-import { type Sizing, sizeFor } from './sizing.ts'
+import { connectMicrosOf, type Sizing, sizeFor } from './sizing.ts'
 import { spreadOver } from './spread.ts'
 
 const populations = [10_000, 1_000_000, 100_000_000]
@@ -9,7 +10,12 @@ const populations = [10_000, 1_000_000, 100_000_000]
 /** The document with its tables as the model has them now. Throws when a place for one is
  * missing. */
 export function withTables(document: string): string {
-  const tables = { sizing: sizingTable(), inputs: inputsTable(), spread: spreadTable() }
+  const tables = {
+    sizing: sizingTable(),
+    inputs: inputsTable(),
+    spread: spreadTable(),
+    failover: failoverTable(),
+  }
   let text = document
   for (const [name, lines] of Object.entries(tables)) {
     const [begin, end] = [`<!-- ${name}: printed by scripts/print-docs.ts -->`, '<!-- end -->']
@@ -44,8 +50,14 @@ function sizingTable(): string[] {
       row('other brokers that hear of a message', ({ hearers }) => format(hearers)),
       row('HAProxy', ({ haproxies }) => format(haproxies)),
       row('broker processes, by', ({ brokers, brokersBy }) => `${format(brokers)}, ${brokersBy}`),
+      row('busy cores of brokers: messages', ({ messageCores }) => format(messageCores)),
+      row('… what is heard', ({ hearCores }) => format(hearCores)),
+      row('… connects and catch-up', ({ connectCores }) => format(connectCores)),
+      row('memory of brokers, GB', ({ brokerGigabytes }) => format(brokerGigabytes)),
       row('Redis for the bus', ({ busRedis }) => format(busRedis)),
+      row('… GB of channels', ({ channelGigabytes }) => format(channelGigabytes)),
       row('Redis for positions', ({ sequencerRedis }) => format(sequencerRedis)),
+      row('… GB of counters', ({ counterGigabytes }) => format(counterGigabytes)),
       row('shards of MongoDB, by', ({ shards, shardsBy }) => `${format(shards)}, ${shardsBy}`),
       row('TiB a year', ({ storedTebibytesPerYear: size }) => format(size)),
     ],
@@ -86,4 +98,43 @@ function spreadTable(): string[] {
   })
   const heads = shards.map((count) => `busiest of ${count} / mean`)
   return table(['conversations', 'the busiest has', ...heads], rows)
+}
+
+/** How many connections a second a broker can take while it does its usual work. */
+function connectRate(): number {
+  return Math.floor((1e6 * (1 - figures.brokerLoadMax)) / connectMicrosOf(figures))
+}
+
+function failoverTable(): string[] {
+  const rate = connectRate()
+  const limits = [
+    { name: 'the defaults: 1,000/s, burst 5,000', perSecond: 1000, burst: 5000 },
+    { name: `what is left of a core: ${rate}/s, burst ${rate}`, perSecond: rate, burst: rate },
+  ]
+  const rows = limits.flatMap(({ name, perSecond, burst }) =>
+    [3, 8, 32].map((brokers) => {
+      const lost = loseBroker({ brokers, connections: 10_000, perSecond, burst, seed: 1 })
+      return [
+        name,
+        String(brokers),
+        `${format(lost.gainedLeast)}–${format(lost.gainedMost)}`,
+        format(lost.inOneSecond),
+        format((lost.gainedMost * connectMicrosOf(figures)) / 1e6),
+        format(lost.refusedEach),
+        `${format(lost.mostBackSeconds)}, ${format(lost.allBackSeconds)}`,
+      ]
+    }),
+  )
+  return table(
+    [
+      'limits of a broker',
+      'brokers',
+      'each other one gets',
+      'in one second',
+      's of its core',
+      'refusals a client',
+      '99 %, all admitted, s',
+    ],
+    rows,
+  )
 }
