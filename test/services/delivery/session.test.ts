@@ -106,6 +106,25 @@ t.test('acknowledgements out of order are kept until their turn', async (t) => {
   t.equal(memory.acked('bob', 'phone', town), 2)
 })
 
+t.test(
+  'a device that is to be sent away gets nothing new, and what it got may be done',
+  async (t) => {
+    const { memory, connect, publish, disconnect } = makeWorld(t)
+    const town = memory.group('town', 'bob')
+    const { link } = await connect('bob/phone', { filters: ['g/+/msg'] })
+    publish(town, 2)
+    link.session?.rest()
+    publish(town, 1)
+    t.equal(link.session?.owesAcknowledgements(), true)
+    link.acknowledgeAll()
+    link.session?.repair()
+    await settle(50)
+    t.same([link.seqs(), link.session?.owesAcknowledgements()], [[1, 2], false])
+    await disconnect(link)
+    t.equal(memory.acked('bob', 'phone', town), 2)
+  },
+)
+
 t.test('acknowledging in the same turn in which the window filled loses no wake-up', async (t) => {
   // A publisher's own PUBACKs are read while its batch is announced.
   const { memory, connect, publish } = makeWorld(t, { windowEntriesMax: 2 })
